@@ -1,0 +1,272 @@
+# Rules of Shoal, for GNU make.  What a person edits is in config.mk.
+#
+# Objects lie in build/<flavour>/, those that depend on the Python version in
+# build/<flavour>/py3.X/, so neither FLAVOUR= nor PYTHON= needs a clean.
+
+MAKEFLAGS += --no-builtin-rules
+.SUFFIXES:
+.DELETE_ON_ERROR:
+.SECONDARY:
+.DEFAULT_GOAL = all
+
+include config.mk
+
+ifeq ($(OPT_$(FLAVOUR)),)
+$(error FLAVOUR=$(FLAVOUR): it is release, debug, asan or tsan)
+endif
+
+# ---- sources: listed, not globbed: a file is added on purpose -------------
+
+CORE = core/adopt.c core/amount.c core/child.c core/conf.c core/conf_help.c core/conf_opt.c core/ctl.c core/date.c core/gen.c core/keeper.c core/listen.c core/pidfile.c core/sig.c core/shm.c core/sock.c core/watch.c core/cpu.c \
+	core/sock.c core/listen.c core/cpu.c core/log.c core/date.c \
+	core/mem.c core/loop.c core/timer.c core/conn.c core/bytes.c \
+	core/arena.c core/inbox.c core/env.c core/shard.c
+
+PROTO = proto/req.c proto/res.c proto/h1.c proto/h1_in.c proto/h1_out.c \
+	proto/field.c
+
+INTERP = interp/server.c interp/interp.c interp/state.c interp/mod.c \
+	interp/aloop.c interp/scope.c interp/asgi.c interp/rsgi.c \
+	interp/wsgi.c interp/wpool.c interp/exc.c
+
+MAIN = core/main.c
+
+# Python sources that are embedded in the binary.
+PYSRC = $(wildcard interp/py/*.py)
+
+HEADERS = $(wildcard core/*.h proto/*.h tls/*.h interp/*.h tests/unit/*.h)
+UNITS = $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/*.c))
+
+# XXX while the tree grows: what is there, listed or not.  Remove this block,
+# and list what "make listed" then names.
+MAIN := $(wildcard $(MAIN))
+CORE := $(filter-out $(MAIN),$(wildcard core/*.c))
+PROTO := $(wildcard proto/*.c)
+INTERP := $(wildcard interp/*.c)
+
+# ---- what the machine has -------------------------------------------------
+
+# Goals that compile nothing themselves must work before "make deps" has run.
+COMPILE = $(filter-out deps demo test matrix clean help install uninstall, \
+	$(or $(MAKECMDGOALS),all))
+
+ifneq ($(COMPILE),)
+# override: PYTHON= on the command line may be any name; this is its path
+override PYTHON := $(shell tools/findpython $(PYTHON))
+ifeq ($(PYTHON),)
+$(error "make deps" brings a Python that Shoal can embed)
+endif
+PYFLAGS := $(shell $(PYTHON) tools/pyflags)
+PYVER := $(firstword $(PYFLAGS))
+PYINC := $(patsubst -I%,-isystem %,$(filter -I%,$(PYFLAGS)))
+PYLIB := $(filter-out $(PYVER) -I%,$(PYFLAGS))
+DEPS := $(shell CC='$(CC)' tools/deps --path)
+HARDEN := $(shell tools/ccflags $(CC) -U_FORTIFY_SOURCE $(HARDEN))
+endif
+
+LLHTTP = $(DEPS)/lib/libllhttp.a
+
+O = build/$(FLAVOUR)
+P = $(O)/py$(PYVER)
+SHOAL = $(if $(filter release,$(FLAVOUR)),build/shoal,$(O)/shoal)
+
+# ---- flags ----------------------------------------------------------------
+
+# -fno-strict-aliasing: socket addresses, shared mappings and Python objects
+#	are read through several types; breaking the rule by mistake is silent,
+#	and keeping it buys nothing measurable here.
+# -fPIC, not -fPIE: with the latter gcc copies libpython's data (its types,
+#	its exceptions) into the binary and exports them from there, which
+#	breaks with the next patch release's sizes.  The linker makes direct
+#	accesses of all others, so it costs nothing.  The binary is PIE.
+# -Werror=...: what gcc 14 refuses is refused by older ones, too.
+# -isystem: other people's headers need not please WARN.
+CPPFLAGS = -D_GNU_SOURCE -I.
+CFLAGS = -std=c11 -fPIC -fvisibility=hidden -fno-common \
+	-fno-strict-aliasing $(WARN) $(WERROR) $(OPT_$(FLAVOUR)) \
+	-Werror=implicit-function-declaration -Werror=int-conversion \
+	-Werror=incompatible-pointer-types
+LDFLAGS = -pie $(HARDEN_LD)
+LDLIBS = -lpthread -ldl -lm
+
+# _FORTIFY_SOURCE hides calls from the sanitizers.
+ifeq ($(FLAVOUR),release)
+CFLAGS += $(HARDEN)
+endif
+
+# jemalloc replaces malloc, and so do the sanitizers: one or the other.  Its
+# operator new is in an object of its own, which nothing pulls in, so C++'s
+# library is not needed.
+ifneq ($(filter release debug,$(FLAVOUR)),)
+JEMALLOC = -l:libjemalloc_pic.a
+$(O)/core/mem.o: private CPPFLAGS += -DSHOAL_JEMALLOC
+endif
+
+# Elsewhere these headers are not even findable (libc's folder, where Debian
+# puts jemalloc's, is: there tools/layers watches).  "private": or the stamps
+# below would be made with the flags of whatever asked for them first.
+$(P)/interp/%: private CPPFLAGS += $(PYINC)
+SEES_LLHTTP = $(O)/proto/h1_in.o $(O)/core/main.o
+$(SEES_LLHTTP): private CPPFLAGS += -isystem $(DEPS)/include
+$(O)/core/main.o: private CPPFLAGS += -DVERSION='"$(VERSION)"'
+
+# V=1 prints whole commands.
+ifeq ($(V),)
+say = @echo '$(1)	$(2)';
+endif
+
+# ---- building -------------------------------------------------------------
+
+LIB_O = $(CORE:%.c=$(O)/%.o) $(PROTO:%.c=$(O)/%.o)
+MAIN_O = $(MAIN:%.c=$(O)/%.o)
+INTERP_O = $(INTERP:%.c=$(P)/%.o)
+EMBED_O = $(O)/embed.o
+OBJ = $(MAIN_O) $(LIB_O) $(INTERP_O) $(EMBED_O)
+UNIT_BIN = $(UNITS:%=$(O)/tests/unit/%)
+
+all: $(SHOAL)			## build the server (the default)
+
+# Two stamps hold the command lines, so that a changed flag or another Python
+# rebuilds what it concerns.
+$(O)/flags: NOW = $(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) $(DEPS) $(VERSION)
+$(P)/flags: NOW = $(PYINC)
+$(O)/python: NOW = $(PYTHON) $(PYLIB)
+$(O)/flags $(P)/flags $(O)/python: FORCE
+	@mkdir -p $(@D)
+	@echo '$(subst ','\'',$(NOW))' | cmp -s - $@ || \
+		echo '$(subst ','\'',$(NOW))' > $@
+
+# The order matters only for archives: jemalloc after all that allocates.
+$(SHOAL): $(OBJ) $(LLHTTP) $(O)/python tools/exports.list
+	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) \
+		-Wl,--dynamic-list=tools/exports.list -o $@ \
+		$(OBJ) $(LLHTTP) $(PYLIB) $(JEMALLOC) $(LDLIBS)
+
+$(O)/%.o: %.c $(O)/flags Makefile config.mk
+	@mkdir -p $(@D)
+	$(call say,CC,$<)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(P)/%.o: %.c $(O)/flags $(P)/flags Makefile config.mk
+	@mkdir -p $(@D)
+	$(call say,CC,$<)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(EMBED_O): $(O)/embed.c interp/embed.h $(O)/flags
+	$(call say,CC,$<)$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+
+$(O)/embed.c: $(PYSRC) tools/embed Makefile
+	@mkdir -p $(@D)
+	$(call say,EMBED,$@)$(PYTHON) tools/embed $(PYSRC) > $@
+
+$(LLHTTP):
+	@echo 'llhttp is not there: run "make deps"' >&2; exit 1
+
+$(SEES_LLHTTP): | $(LLHTTP)
+
+FORCE:
+
+# ---- tests ----------------------------------------------------------------
+
+# Each unit test is a program; it gets all of core and proto but main.
+$(O)/tests/unit/%: $(O)/tests/unit/%.o $(LIB_O) $(LLHTTP)
+	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(JEMALLOC) \
+		$(LDLIBS)
+
+unit: $(UNIT_BIN)		## build and run the unit tests of a FLAVOUR
+	@tools/unit $(FLAVOUR) $^
+
+unit-core: $(filter $(O)/tests/unit/core_%,$(UNIT_BIN))	## those of core/
+	@tools/unit $(FLAVOUR) $^
+
+# Python's own memory is not freed at the end: leaks are the unit tests' part.
+e2e: $(SHOAL)			## run the end-to-end tests (PYTEST= options)
+	@venv=$$(PYTHON='$(PYTHON)' tools/testdeps) && \
+	SHOAL_BIN='$(CURDIR)/$(SHOAL)' ASAN_OPTIONS=detect_leaks=0 \
+	$$venv/bin/python -m pytest -q tests/e2e tests/tools $(PYTEST)
+
+check: style unit e2e		## the short round: one FLAVOUR of everything
+
+# Steps one after the other; each compiles on all cores.
+step = $(MAKE) --no-print-directory \
+	$(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
+
+test:				## everything, with one Python (README)
+	+$(step) deps
+	+$(step) all FLAVOUR=release
+	+$(step) unit FLAVOUR=debug
+	+$(step) unit FLAVOUR=asan
+	+$(step) unit-core FLAVOUR=tsan
+	+$(step) e2e FLAVOUR=release
+	+$(step) e2e FLAVOUR=asan PYTEST='-m asan $(PYTEST)'
+	+$(step) style FLAVOUR=release
+
+matrix:				## all Pythons, sanitizers and chroots (long)
+	+@tools/matrix
+
+# ---- style ----------------------------------------------------------------
+
+style: listed hdrs $(OBJ) $(SHOAL)	## layers, globals, source, symbols
+	$(PYTHON) tools/layers
+	$(PYTHON) tools/srccheck
+	$(PYTHON) tools/globals $(OBJ)
+	$(if $(filter release,$(FLAVOUR)),$(PYTHON) tools/symbols $(SHOAL))
+
+# A source that is not listed above is not in the binary, which may go
+# unnoticed for long.
+listed:
+	@for file in $(filter-out $(MAIN) $(CORE) $(PROTO) $(INTERP), \
+		$(wildcard core/*.c proto/*.c tls/*.c interp/*.c)); do \
+		echo "Makefile: $$file is not listed"; false; done
+
+# Every header compiles alone.
+HDR_OK = $(patsubst %,$(P)/%.ok,$(filter interp/%,$(HEADERS))) \
+	$(patsubst %,$(O)/%.ok,$(filter-out interp/%,$(HEADERS)))
+hdrs: $(HDR_OK)
+
+define check-header
+@mkdir -p $(@D)
+@echo '#include "$<"' | $(CC) $(CPPFLAGS) $(CFLAGS) -fsyntax-only \
+	-MMD -MP -MF $@.d -MT $@ -x c - && touch $@
+endef
+
+$(O)/%.h.ok: %.h $(O)/flags
+	$(check-header)
+
+$(P)/%.h.ok: %.h $(O)/flags $(P)/flags
+	$(check-header)
+
+-include $(OBJ:.o=.d) $(UNIT_BIN:=.d) $(HDR_OK:=.d)
+
+# ---- using it -------------------------------------------------------------
+
+deps:				## bring what the build needs and is missing
+	@CC='$(CC)' PYTHON='$(PYTHON)' tools/deps
+
+# ARGS='--port 9000' and the like.
+demo:				## serve the example on http://127.0.0.1:8000
+	+@$(step) deps
+	+@$(step) all
+	$(SHOAL) --working-dir tools/demo app:app $(ARGS)
+
+# ARGS='--quick' and the like.
+bench: $(SHOAL)			## measure beside the kernel's floor and peers
+	$(PYTHON) tools/bench/run --shoal $(SHOAL) --python $(PYTHON) $(ARGS)
+
+# Builds nothing: under sudo another Python might be found.
+install:			## copy the binary to $(DESTDIR)$(PREFIX)/bin
+	@test -x $(SHOAL) || { echo 'run "make" first' >&2; false; }
+	install -D -m 755 $(SHOAL) $(DESTDIR)$(BINDIR)/shoal
+
+uninstall:			## remove what install put there
+	rm -f $(DESTDIR)$(BINDIR)/shoal
+
+clean:				## remove build/
+	rm -rf build
+
+help:				## print this
+	@sed -n 's/^\([a-z0-9-]*\):.*## */\1	/p' $(MAKEFILE_LIST) | \
+		expand -t 12
+	@echo 'FLAVOUR=release|debug|asan|tsan  PYTHON=3.13|path  V=1 ' \
+		'(config.mk has more)'
+
+.PHONY: all unit unit-core e2e check test matrix style listed hdrs deps \
+	demo bench install uninstall clean help FORCE

@@ -1,0 +1,39 @@
+# What a person edits.  Every line can be given on make's command line, too:
+#	make FLAVOUR=debug PYTHON=/usr/bin/python3.13
+
+VERSION = 0.1
+
+PREFIX = /usr/local
+BINDIR = $(PREFIX)/bin
+
+# release  what is installed: optimised, hardened, jemalloc
+# debug    asserts on, little optimisation, jemalloc
+# asan     address and undefined behaviour sanitizers, the C library's malloc
+# tsan     thread sanitizer, the C library's malloc
+FLAVOUR = release
+
+# The Python to embed.  Empty: the newest of 3.14, 3.13 and 3.12 that has
+# headers and an embeddable library (tools/findpython says where it looks).
+PYTHON =
+
+CC = cc
+
+# For continuous integration only (make WERROR=-Werror): a newer compiler
+# with a new warning must not break a user's build.
+WERROR =
+
+OPT_release = -O2 -g -DNDEBUG
+OPT_debug   = -O1 -g
+OPT_asan    = -O1 -g -fsanitize=address,undefined \
+	-fno-sanitize-recover=undefined -fno-omit-frame-pointer
+OPT_tsan    = -O1 -g -fsanitize=thread -fno-omit-frame-pointer
+
+# Taken only where the compiler knows them (tools/ccflags tries each).
+HARDEN = -D_FORTIFY_SOURCE=3 -fstack-protector-strong \
+	-fstack-clash-protection -fcf-protection=full \
+	-ftrivial-auto-var-init=zero
+HARDEN_LD = -Wl,-z,relro,-z,now,-z,noexecstack
+
+WARN = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+	-Wold-style-definition -Wpointer-arith -Wwrite-strings -Wvla \
+	-Wswitch-enum -Wformat=2 -Wundef

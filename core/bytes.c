@@ -1,0 +1,206 @@
+/* See LICENSE for the terms. */
+/*
+ * The byte queue's paths that are not inline: taking chunks from the pool,
+ * giving them back, and looking at what waits.
+ *
+ * Under ASan the pool keeps nothing, so a use after free is seen.
+ */
+#include "core/bytes.h"
+
+#include <errno.h>
+
+#include "core/bug.h"
+#include "core/mem.h"
+#include "core/util.h"
+
+#ifdef __SANITIZE_ADDRESS__
+#define KEEP 0
+#else
+#define KEEP CHUNK_POOL_MAX
+#endif
+
+_Static_assert(sizeof(struct chunk) == CHUNK_SIZE, "a chunk is two pages");
+
+void
+chunk_pool_init(struct chunk_pool *p)
+{
+	p->free = NULL;
+	p->n_free = 0;
+}
+
+void
+chunk_pool_fini(struct chunk_pool *p)
+{
+	struct chunk *c;
+
+	while ((c = p->free)) {
+		p->free = c->next;
+		mem_free(c);
+	}
+	p->n_free = 0;
+}
+
+static struct chunk *
+get(struct chunk_pool *p)
+{
+	struct chunk *c = p->free;
+
+	if (c) {
+		p->free = c->next;
+		p->n_free--;
+	} else {
+		c = mem_try(sizeof(*c));
+		if (!c)
+			return NULL;
+	}
+	c->next = NULL;
+	c->start = 0;
+	c->end = 0;
+	return c;
+}
+
+static void
+put(struct chunk_pool *p, struct chunk *c)
+{
+	if (p->n_free >= KEEP) {
+		mem_free(c);
+		return;
+	}
+	c->next = p->free;
+	p->free = c;
+	p->n_free++;
+}
+
+void
+bytes_fini(struct bytes *b, struct chunk_pool *p)
+{
+	struct chunk *c;
+
+	while ((c = b->head)) {
+		b->head = c->next;
+		put(p, c);
+	}
+	bytes_init(b);
+}
+
+static void
+link_tail(struct bytes *b, struct chunk *c)
+{
+	if (b->tail)
+		b->tail->next = c;
+	else
+		b->head = c;
+	b->tail = c;
+}
+
+int
+bytes_put_slow(struct bytes *b, struct chunk_pool *p, const void *data,
+    size_t n)
+{
+	const size_t whole = sizeof(((struct chunk *)0)->data);
+	size_t tail = b->tail ? whole - b->tail->end : 0;
+	const unsigned char *from = data;
+	struct bytes more;
+
+	/* All chunks first, so that a failure appends nothing. */
+	bytes_init(&more);
+	for (size_t got = tail; got < n; got += whole) {
+		struct chunk *c = get(p);
+
+		if (!c) {
+			bytes_fini(&more, p);
+			return -ENOMEM;
+		}
+		link_tail(&more, c);
+	}
+	if (tail > 0 && n > 0) {
+		size_t k = MIN(tail, n);
+
+		memcpy(b->tail->data + b->tail->end, from, k);
+		b->tail->end += (uint32_t)k;
+		from += k;
+	}
+	for (struct chunk *c = more.head, *next; c; c = next) {
+		size_t k = MIN(whole, n - (size_t)(from -
+		    (const unsigned char *)data));
+
+		next = c->next;
+		c->next = NULL;
+		memcpy(c->data, from, k);
+		c->end = (uint32_t)k;
+		from += k;
+		link_tail(b, c);
+	}
+	b->len += n;
+	return 0;
+}
+
+unsigned char *
+bytes_reserve(struct bytes *b, struct chunk_pool *p, size_t n)
+{
+	struct chunk *t = b->tail;
+
+	BUG_ON_HOT(n > sizeof(t->data));
+	if (!t || sizeof(t->data) - t->end < n) {
+		t = get(p);
+		if (!t)
+			return NULL;
+		link_tail(b, t);
+	}
+	return t->data + t->end;
+}
+
+int
+bytes_iov(const struct bytes *b, struct iovec *iov, int max)
+{
+	int n = 0;
+
+	for (struct chunk *c = b->head; c && n < max; c = c->next) {
+		if (c->end == c->start)
+			continue;
+		iov[n].iov_base = c->data + c->start;
+		iov[n].iov_len = c->end - c->start;
+		n++;
+	}
+	return n;
+}
+
+void
+bytes_drop(struct bytes *b, struct chunk_pool *p, size_t n)
+{
+	BUG_ON_HOT(n > b->len);
+	b->len -= n;
+	while (b->head) {
+		struct chunk *c = b->head;
+		size_t k = MIN(n, (size_t)(c->end - c->start));
+
+		c->start += (uint32_t)k;
+		n -= k;
+		/* A reserved but empty tail stays only while bytes wait. */
+		if (c->start < c->end)
+			break;
+		b->head = c->next;
+		if (!b->head)
+			b->tail = NULL;
+		put(p, c);
+	}
+}
+
+size_t
+bytes_take(struct bytes *b, struct chunk_pool *p, void *to, size_t n)
+{
+	unsigned char *at = to;
+	size_t left = MIN(n, b->len);
+	size_t all = left;
+
+	while (left > 0) {
+		struct iovec v = bytes_first(b);
+		size_t k = MIN(left, v.iov_len);
+
+		memcpy(at, v.iov_base, k);
+		at += k;
+		left -= k;
+		bytes_drop(b, p, k);
+	}
+	return all;
+}

@@ -1,0 +1,118 @@
+/* See LICENSE for the terms. */
+/*
+ * A byte queue over fixed-size chunks, and the pool that the chunks come from.
+ *
+ * What a connection has still to send, what is left of its input, and a
+ * request's body each are one of these.  Bytes are copied in at the tail and
+ * leave at the head; a queue that is empty holds no chunk, so an idle
+ * connection costs none.  The bound is the caller's: it asks bytes_len() before
+ * it appends, and stops reading whatever fills the queue (back-pressure).
+ *
+ * Thread: the one that holds the shard's token; pool and queues are of one
+ * shard.  Chunks go back to the pool in last-in first-out order, so the same
+ * few cache-warm chunks serve every turn.
+ */
+#ifndef CORE_BYTES_H
+#define CORE_BYTES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/uio.h>
+
+/* Holds the usual response in one piece, and wastes little on an idle peer. */
+#define CHUNK_SIZE 8192
+
+struct chunk {
+	struct chunk *next;
+	uint32_t start;		/* first byte not yet taken, in data */
+	uint32_t end;		/* one behind the last byte, in data */
+	unsigned char data[CHUNK_SIZE - 16];
+};
+
+struct chunk_pool {
+	struct chunk *free;
+	unsigned n_free;	/* at most CHUNK_POOL_MAX are kept */
+};
+
+#define CHUNK_POOL_MAX 256
+
+struct bytes {
+	struct chunk *head;
+	struct chunk *tail;
+	size_t len;
+};
+
+void chunk_pool_init(struct chunk_pool *p);
+void chunk_pool_fini(struct chunk_pool *p);
+
+static inline void
+bytes_init(struct bytes *b)
+{
+	b->head = NULL;
+	b->tail = NULL;
+	b->len = 0;
+}
+
+/* Gives all chunks back. */
+void bytes_fini(struct bytes *b, struct chunk_pool *p);
+
+static inline size_t
+bytes_len(const struct bytes *b)
+{
+	return b->len;
+}
+
+/* The path of bytes_put() that needs a chunk more. */
+int bytes_put_slow(struct bytes *b, struct chunk_pool *p, const void *data,
+    size_t n);
+
+/* Copies <n> bytes to the tail.  0, or -ENOMEM with nothing appended. */
+static inline int
+bytes_put(struct bytes *b, struct chunk_pool *p, const void *data, size_t n)
+{
+	struct chunk *t = b->tail;
+
+	if (__builtin_expect(!t || sizeof(t->data) - t->end < n, 0))
+		return bytes_put_slow(b, p, data, n);
+	if (n > 0)
+		memcpy(t->data + t->end, data, n);
+	t->end += (uint32_t)n;
+	b->len += n;
+	return 0;
+}
+
+/*
+ * Room for <n> bytes in one piece (n <= sizeof(chunk.data)) at the tail, to be
+ * filled by the caller and counted by bytes_commit(); NULL for want of memory.
+ */
+unsigned char *bytes_reserve(struct bytes *b, struct chunk_pool *p, size_t n);
+
+static inline void
+bytes_commit(struct bytes *b, size_t n)
+{
+	b->tail->end += (uint32_t)n;
+	b->len += n;
+}
+
+/* Up to <max> pieces from the head, for writev(); the number filled. */
+int bytes_iov(const struct bytes *b, struct iovec *iov, int max);
+
+/* The first piece, not copied; empty when the queue is. */
+static inline struct iovec
+bytes_first(const struct bytes *b)
+{
+	if (!b->head)
+		return (struct iovec){ NULL, 0 };
+	return (struct iovec){ b->head->data + b->head->start,
+		b->head->end - b->head->start };
+}
+
+/* Forgets the first <n> bytes, n <= bytes_len(). */
+void bytes_drop(struct bytes *b, struct chunk_pool *p, size_t n);
+
+/* Copies out and forgets up to <n> bytes; the number copied. */
+size_t bytes_take(struct bytes *b, struct chunk_pool *p, void *to, size_t n);
+
+#endif

@@ -1,0 +1,511 @@
+/* See LICENSE for the terms. */
+/*
+ * Command line and environment to struct conf.
+ *
+ * Called by main before there is a thread.  The command line is read first
+ * and marks what it gave, then the environment fills in what is not given,
+ * then the defaults do: a bad variable that the command line overrides is no
+ * error.  Defaults pass through the same parsers, and must.
+ */
+#include "core/conf.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "core/bug.h"
+#include "core/conf_opt.h"
+#include "core/util.h"
+
+enum given { GIVEN_NOT, GIVEN_ENV, GIVEN_ARG };
+
+struct parse {
+	struct conf *c;
+	struct conf_error *err;
+	char *text;		/* free part of c->memory */
+	size_t notices;		/* bytes used of c->notices */
+	unsigned char given[OPT_ROWS];	/* enum given */
+};
+
+static int fail(struct parse *p, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+static void notice(struct parse *p, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static int
+fail(struct parse *p, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(p->err->text, sizeof(p->err->text), fmt, args);
+	va_end(args);
+	return -EINVAL;
+}
+
+/* A line of c->notices; one that does not fit is left out. */
+static void
+notice(struct parse *p, const char *fmt, ...)
+{
+	size_t room = sizeof(p->c->notices) - p->notices;
+	char *at = p->c->notices + p->notices;
+	va_list args;
+	int n;
+
+	va_start(args, fmt);
+	n = vsnprintf(at, room, fmt, args);
+	va_end(args);
+	if (n < 0 || (size_t)n + 2 > room) {
+		*at = '\0';
+		return;
+	}
+	memcpy(at + n, "\n", 2);
+	p->notices += (size_t)n + 1;
+}
+
+/* Keeps a copy as long as the conf; conf_parse() has counted the bytes. */
+static char *
+keep(struct parse *p, const char *s)
+{
+	size_t size = strlen(s) + 1;
+	char *copy = memcpy(p->text, s, size);
+
+	p->text += size;
+	return copy;
+}
+
+static int
+add_to_list(struct parse *p, const struct opt_found *f, const char *value)
+{
+	struct conf_list *list = (void *)((char *)p->c + f->o->member);
+
+	if (!*value)
+		return fail(p, "%s needs a value that is not empty", f->shown);
+	if (list->n == CONF_LIST_MAX)
+		return fail(p, "%s: more than %d of them; leave some out",
+		            f->shown, CONF_LIST_MAX);
+	list->v[list->n++] = keep(p, value);
+	return 0;
+}
+
+static void
+store(void *member, enum opt_type type, int64_t n)
+{
+	if (type == OPT_FLAG)
+		*(bool *)member = n;
+	else if (type == OPT_SIZE)
+		*(int64_t *)member = n;
+	else
+		*(int *)member = (int)n;
+}
+
+static int
+set(struct parse *p, const struct opt_found *f, const char *value)
+{
+	const struct opt *o = f->o;
+	void *member = (char *)p->c + o->member;
+	char accepted[200];
+	int64_t n;
+
+	switch (o->type) {
+	case OPT_TARGET:
+	case OPT_TEXT:
+		*(const char **)member = keep(p, value);
+		return 0;
+	case OPT_LIST:
+		return add_to_list(p, f, value);
+	case OPT_IGNORED:
+	case OPT_IGNORED_FLAG:
+		notice(p, "%s has no effect: %s", f->shown, o->help);
+		return 0;
+	case OPT_FLAG:
+	case OPT_INT:
+	case OPT_COUNT:
+	case OPT_OCTAL:
+	case OPT_SIZE:
+	case OPT_TIME:
+	case OPT_USEC:
+	case OPT_ENUM:
+		break;
+	}
+	if (opt_number(o, f->how, value, &n) == 0) {
+		store(member, o->type, n);
+		return 0;
+	}
+	opt_print_accepted(o, f->how, accepted, sizeof(accepted));
+	return fail(p, "%s: '%.80s' is not accepted; it takes %s", f->shown,
+	            value, accepted);
+}
+
+static int
+fail_unknown(struct parse *p, struct str s)
+{
+	const char *name = opt_nearest(s, MAX(s.n / 3, 2));
+	char shown[64];
+
+	if (!name)
+		return fail(p, "no such option: --%.*s; see shoal --help",
+		            (int)MIN(s.n, 80), s.p);
+	opt_print_dashed(shown, sizeof(shown), name);
+	return fail(p, "no such option: --%.*s; did you mean --%s?",
+	            (int)MIN(s.n, 80), s.p, shown);
+}
+
+/* ---- the command line ---- */
+
+struct args {
+	char *const *v;
+	int n;
+	int at;
+};
+
+static unsigned char *
+given(struct parse *p, const struct opt *o)
+{
+	return &p->given[o - opt_table];
+}
+
+/*
+ * Sets what was found; <value> is what was attached to it, or NULL, and then
+ * it is the next argument.  That may not look like an option: "--host --port"
+ * is a word forgotten, and "--host=--port" is there for who means it.
+ */
+static int
+take_arg(struct parse *p, const struct opt_found *f, const char *value,
+         struct args *a)
+{
+	char accepted[200];
+
+	*given(p, f->o) = GIVEN_ARG;
+	if (f->no && value)
+		return fail(p, "%s takes no value", f->shown);
+	if (f->how[0] == '=')
+		return value ? fail(p, "%s takes no value", f->shown) :
+		       set(p, f, f->how + 1);
+	if (value)
+		return set(p, f, value);
+	if (!opt_takes_value(f->o))
+		return set(p, f, f->no ? "off" : "on");
+	if (a->at < a->n && strncmp(a->v[a->at], "--", 2) != 0)
+		return set(p, f, a->v[a->at++]);
+	opt_print_accepted(f->o, f->how, accepted, sizeof(accepted));
+	return fail(p, "%s needs a value: %s", f->shown, accepted);
+}
+
+static int
+take_long(struct parse *p, const char *arg, struct args *a)
+{
+	const char *eq = strchr(arg, '=');
+	struct str name = { arg + 2, eq ? (size_t)(eq - arg) - 2 :
+	                    strlen(arg) - 2 };
+	struct opt_found f;
+
+	if (!opt_find(&f, name))
+		return fail_unknown(p, name);
+	snprintf(f.shown, sizeof(f.shown), "--%.*s", STR_ARG(name));
+	return take_arg(p, &f, eq ? eq + 1 : NULL, a);
+}
+
+/* "-w 4" and "-w4"; letters without a value may stand together. */
+static int
+take_short(struct parse *p, const char *arg, struct args *a)
+{
+	struct opt_found f = { .how = "" };
+	int err = 0;
+
+	while (!err && *++arg) {
+		f.o = opt_lettered(*arg);
+		if (!f.o)
+			return fail(p, "no such option: -%.1s; see shoal "
+			            "--help", arg);
+		snprintf(f.shown, sizeof(f.shown), "-%c", *arg);
+		if (opt_takes_value(f.o))
+			return take_arg(p, &f, arg[1] ? arg + 1 : NULL, a);
+		err = take_arg(p, &f, NULL, a);
+	}
+	return err;
+}
+
+static int
+take_app(struct parse *p, const char *arg)
+{
+	if (p->c->app)
+		return fail(p, "unexpected '%.80s': the application is '%.80s' "
+		            "already; what is meant for it goes behind --",
+		            arg, p->c->app);
+	if (!*arg)
+		return fail(p, "the application's name is empty; it is "
+		            "module:attribute, such as main:app");
+	p->c->app = keep(p, arg);
+	return 0;
+}
+
+static int
+parse_args(struct parse *p, int argc, char *const *argv)
+{
+	struct args a = { argv, argc, 1 };
+	const char *arg;
+	int err = 0;
+
+	while (!err && a.at < argc) {
+		arg = argv[a.at++];
+		if (strcmp(arg, "--") == 0)
+			break;
+		if (arg[0] == '-' && arg[1] == '-')
+			err = take_long(p, arg, &a);
+		else if (arg[0] == '-' && arg[1])
+			err = take_short(p, arg, &a);
+		else
+			err = take_app(p, arg);
+	}
+	if (!err && !p->c->app && a.at < argc)
+		err = take_app(p, argv[a.at++]);
+	p->c->app_argv[p->c->app_argc++] = keep(p, argc ? argv[0] : "shoal");
+	while (a.at < argc)
+		p->c->app_argv[p->c->app_argc++] = keep(p, argv[a.at++]);
+	return err;
+}
+
+/* ---- the environment ---- */
+
+static const char *
+env_get(char *const *envp, const char *name)
+{
+	size_t n = strlen(name);
+
+	for (; *envp; envp++)
+		if (strncmp(*envp, name, n) == 0 && (*envp)[n] == '=')
+			return *envp + n + 1;
+	return NULL;
+}
+
+/* The parts of a list stand between spaces or commas. */
+static int
+set_parts(struct parse *p, const struct opt_found *f, const char *value)
+{
+	char *rest = keep(p, value);
+	const char *part;
+	int err = 0;
+
+	while (!err && rest) {
+		part = strsep(&rest, " ,\t\n");
+		if (*part)
+			err = set(p, f, part);
+	}
+	return err;
+}
+
+static int
+take_env(struct parse *p, const struct opt *o, const char *name,
+         const char *value)
+{
+	struct opt_found f = { .o = o, .how = "" };
+
+	/* Unset and empty are the same to most who write environments. */
+	if (!value || !*value || *given(p, o))
+		return 0;
+	snprintf(f.shown, sizeof(f.shown), "$%s", name);
+	/* Kubernetes sets SHOAL_PORT where a service is called shoal. */
+	if (o->type == OPT_INT && strncmp(value, "tcp://", 6) == 0) {
+		notice(p, "%s=%.80s is not for Shoal: left aside", f.shown,
+		       value);
+		return 0;
+	}
+	*given(p, o) = GIVEN_ENV;
+	if (o->type == OPT_LIST)
+		return set_parts(p, &f, value);
+	return set(p, &f, value);
+}
+
+/* A variable that is nearly one of ours is a slip worth a word. */
+static void
+notice_slips(struct parse *p, char *const *envp)
+{
+	char low[64], shown[64];
+	const char *name;
+	size_t n;
+
+	for (; *envp; envp++) {
+		if (strncmp(*envp, "SHOAL_", 6) != 0)
+			continue;
+		n = strcspn(*envp + 6, "=");
+		if (n < 4 || n >= sizeof(low))
+			continue;
+		for (size_t i = 0; i < n; i++)
+			low[i] = (char)str_lower((unsigned char)(*envp)[6 + i]);
+		name = opt_nearest((struct str){ low, n }, 1);
+		if (!name || opt_name_is(name, (struct str){ low, n }))
+			continue;
+		opt_print_env(shown, sizeof(shown), name);
+		notice(p, "$SHOAL_%.*s has no effect; did you mean $%s?",
+		       (int)n, *envp + 6, shown);
+	}
+}
+
+static int
+parse_env(struct parse *p, char *const *envp)
+{
+	char name[80];
+	int err = 0;
+
+	for (size_t i = 0; !err && i < OPT_ROWS; i++) {
+		if (!opt_has_env(&opt_table[i]))
+			continue;
+		opt_print_env(name, sizeof(name), opt_table[i].name);
+		err = take_env(p, &opt_table[i], name, env_get(envp, name));
+	}
+	if (!err)
+		err = take_env(p, opt_named(STR("workers")), "WEB_CONCURRENCY",
+		               env_get(envp, "WEB_CONCURRENCY"));
+	if (!err)
+		err = take_env(p, opt_named(STR("port")), "PORT",
+		               env_get(envp, "PORT"));
+	notice_slips(p, envp);
+	return err;
+}
+
+/* ---- all of it ---- */
+
+static void
+set_defaults(struct parse *p)
+{
+	struct opt_found f = { .how = "", .shown = "default" };
+	int err;
+
+	for (size_t i = 0; i < OPT_ROWS; i++) {
+		f.o = &opt_table[i];
+		if (!f.o->name || *given(p, f.o))
+			continue;
+		if (f.o->type == OPT_OCTAL)
+			store((char *)p->c + f.o->member, OPT_OCTAL, -1);
+		if (!f.o->def)
+			continue;
+		err = set(p, &f, f.o->def);
+		BUG_ON(err);
+	}
+}
+
+/* Text that goes out in every response: no byte of it may end a line. */
+static bool
+is_printable(const char *s)
+{
+	for (; *s; s++)
+		if (*s < ' ' || *s > '~')
+			return false;
+	return true;
+}
+
+/* A path without the slashes at its end. */
+static const char *
+without_slash(struct parse *p, const char *path)
+{
+	char *s = keep(p, path);
+	size_t n = strlen(s);
+
+	while (n && s[n - 1] == '/')
+		s[--n] = '\0';
+	return s;
+}
+
+static void
+notice_unused(struct parse *p)
+{
+	struct conf *c = p->c;
+	const char *by = c->bind.n ? "--bind" : c->uds ? "--uds" : NULL;
+
+	if (by && *given(p, opt_named(STR("host"))) == GIVEN_ARG)
+		notice(p, "--host has no effect beside %s", by);
+	if (by && *given(p, opt_named(STR("port"))) == GIVEN_ARG)
+		notice(p, "--port has no effect beside %s", by);
+}
+
+/* What no single value can tell. */
+static int
+check(struct parse *p)
+{
+	struct conf *c = p->c;
+
+	if (!c->app)
+		return fail(p, "no application given; say which, for example "
+		            "shoal main:app, or see shoal --help");
+	if (!is_printable(c->server_header))
+		return fail(p, "--server-header: only printable ASCII can be "
+		            "sent; leave the other characters out");
+	if (strcasecmp(c->server_header, "off") == 0)
+		c->server_header = NULL;
+	if (*c->root_path && *c->root_path != '/')
+		return fail(p, "--root-path: '%.80s' must begin with a slash",
+		            c->root_path);
+	c->root_path = without_slash(p, c->root_path);
+	if (c->limit_request_field > c->limit_request_head)
+		return fail(p, "--limit-request-field is above "
+		            "--limit-request-head, which counts all fields; "
+		            "raise that, too");
+	if (!c->limit_request_body)
+		c->limit_request_body = INT64_MAX;
+	notice_unused(p);
+	return 0;
+}
+
+/*
+ * Bytes that keep() may be asked for: each text twice, since lists are cut
+ * up and the root path is copied once more.
+ */
+static size_t
+text_size(int argc, char *const *argv, char *const *envp)
+{
+	size_t n = sizeof("shoal");
+
+	for (int i = 0; i < argc; i++)
+		n += 2 * (strlen(argv[i]) + 1);
+	for (; *envp; envp++)
+		if (strncmp(*envp, "SHOAL_", 6) == 0)
+			n += 2 * (strlen(*envp) + 1);
+	for (size_t i = 0; i < OPT_ROWS; i++)
+		if (opt_table[i].def)
+			n += 2 * (strlen(opt_table[i].def) + 1);
+	return n;
+}
+
+int
+conf_parse(struct conf *c, struct conf_error *err, int argc,
+           char *const *argv, char *const *envp)
+{
+	struct parse p = { .c = c, .err = err };
+	size_t pointers = ((size_t)argc + 2) * sizeof(char *);
+	int code;
+
+	memset(c, 0, sizeof(*c));
+	err->text[0] = '\0';
+	c->memory = calloc(1, pointers + text_size(argc, argv, envp));
+	if (!c->memory)
+		return -ENOMEM;
+	c->app_argv = c->memory;
+	p.text = (char *)c->memory + pointers;
+
+	code = parse_args(&p, argc, argv);
+	/* A bad variable must not keep the user from reading the help. */
+	if (!code && (c->help || c->version)) {
+		set_defaults(&p);
+		return 0;
+	}
+	if (!code)
+		code = parse_env(&p, envp);
+	if (!code) {
+		set_defaults(&p);
+		code = check(&p);
+	}
+	if (code)
+		conf_fini(c);
+	return code;
+}
+
+void
+conf_fini(struct conf *c)
+{
+	free(c->memory);
+	memset(c, 0, sizeof(*c));
+}

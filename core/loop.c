@@ -1,0 +1,161 @@
+/* See LICENSE for the terms. */
+/*
+ * One wait of a shard.  The wake-up is an eventfd of the keeper's: every
+ * process of the server can wake every shard, and it outlives generations.
+ */
+#include "core/loop.h"
+
+#include <errno.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/util.h"
+
+/* Events fetched at once; what is left comes with the next wait. */
+#define BATCH 256
+
+uint64_t
+clock_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
+}
+
+int
+loop_init(struct loop *l, int wake_fd, io_fn on_wake)
+{
+	int err;
+
+	l->epfd = epoll_create1(EPOLL_CLOEXEC);
+	if (l->epfd == -1)
+		return -errno;
+	l->now = clock_ns();
+	wheel_init(&l->wheel, l->now);
+	list_init(&l->work);
+	atomic_init(&l->sleeping, false);
+	l->wake_fd = wake_fd;
+	l->wake.fn = on_wake;
+	l->wake.fd = wake_fd;
+	/* Edge-triggered: the counter is never read, every write is an edge. */
+	err = loop_add(l, &l->wake, EPOLLIN | EPOLLET);
+	if (err) {
+		close(l->epfd);
+		l->epfd = -1;
+	}
+	return err;
+}
+
+void
+loop_fini(struct loop *l)
+{
+	if (l->epfd != -1)
+		close(l->epfd);
+	l->epfd = -1;
+}
+
+static int
+control(struct loop *l, int op, struct io *io, uint32_t events)
+{
+	struct epoll_event e = { .events = events, .data = { .ptr = io } };
+
+	if (epoll_ctl(l->epfd, op, io->fd, &e) == -1)
+		return -errno;
+	return 0;
+}
+
+int
+loop_add(struct loop *l, struct io *io, uint32_t events)
+{
+	return control(l, EPOLL_CTL_ADD, io, events);
+}
+
+int
+loop_mod(struct loop *l, struct io *io, uint32_t events)
+{
+	return control(l, EPOLL_CTL_MOD, io, events);
+}
+
+void
+loop_del(struct loop *l, struct io *io)
+{
+	control(l, EPOLL_CTL_DEL, io, 0);
+}
+
+void
+loop_wake(int wake_fd)
+{
+	uint64_t one = 1;
+	ssize_t n;
+
+	/*
+	 * EAGAIN: the counter is full, 2^64-2 wake-ups that nobody read.  The
+	 * fd is non-blocking and an edge was made long ago; nothing is lost.
+	 */
+	do
+		n = write(wake_fd, &one, sizeof(one));
+	while (n == -1 && errno == EINTR);
+}
+
+static struct timespec
+timespec_of(uint64_t ns)
+{
+	return (struct timespec){ .tv_sec = (time_t)(ns / NS_PER_S),
+		.tv_nsec = (long)(ns % NS_PER_S) };
+}
+
+/* How long this wait may take, given the caller's limit and the wheel's. */
+static int64_t
+limit(const struct loop *l, int64_t timeout_ns)
+{
+	uint64_t next, now;
+	int64_t left;
+
+	if (timeout_ns == 0)
+		return 0;
+	next = wheel_next(&l->wheel);
+	if (next == TIMER_NEVER)
+		return timeout_ns;
+	now = clock_ns();
+	left = next > now ? (int64_t)(next - now) : 0;
+	return timeout_ns < 0 ? left : MIN(left, timeout_ns);
+}
+
+static int
+wait_for(struct loop *l, struct epoll_event *ev, int64_t ns)
+{
+	struct timespec t;
+	int n;
+
+	if (ns == 0)
+		return epoll_wait(l->epfd, ev, BATCH, 0);
+	/* Microseconds matter to asyncio's timers: epoll_wait has only ms. */
+	t = timespec_of(ns > 0 ? (uint64_t)ns : 0);
+	n = epoll_pwait2(l->epfd, ev, BATCH, ns < 0 ? NULL : &t, NULL);
+	if (n == -1 && errno == ENOSYS)	/* Linux before 5.11 */
+		n = epoll_wait(l->epfd, ev, BATCH,
+		    ns < 0 ? -1 : (int)(ns / (int64_t)NS_PER_MS) + 1);
+	return n;
+}
+
+int
+loop_wait(struct loop *l, int64_t timeout_ns)
+{
+	struct epoll_event ev[BATCH];
+	int n;
+
+	n = wait_for(l, ev, limit(l, timeout_ns));
+	if (n == -1)
+		n = errno == EINTR ? 0 : -errno;
+	l->now = clock_ns();
+	for (int i = 0; i < n; i++) {
+		struct io *io = ev[i].data.ptr;
+
+		io->fn(io, ev[i].events);
+	}
+	wheel_run(&l->wheel, l->now);
+	return n;
+}

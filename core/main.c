@@ -1,0 +1,109 @@
+/* See LICENSE for the terms. */
+/*
+ * Assembles: options, the plan for the CPUs, where to start, the keeper.  The
+ * only file that may include every folder; it has no logic of its own.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "core/conf.h"
+#include "core/cpu.h"
+#include "core/keeper.h"
+#include "core/log.h"
+#include "core/mem.h"
+#include "interp/interp.h"
+#include "interp/server.h"
+#include "proto/h1.h"
+
+extern char **environ;
+
+static int
+print_version(void)
+{
+	printf("Shoal %s\nPython %s\nllhttp %s\n%s\n"
+	    "isolation: auto, interp (a shard a thread), process\n",
+	    VERSION, interp_version(), h1_parser_version(), mem_version());
+	return EXIT_CLEAN;
+}
+
+/* Connections are descriptors: as many as we are allowed. */
+static void
+raise_descriptors(void)
+{
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) == -1 || r.rlim_cur == r.rlim_max)
+		return;
+	r.rlim_cur = r.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &r);
+}
+
+/* What can be known to be wrong before a process is started. */
+static int
+check(const struct conf *conf, struct log *log)
+{
+	char venv[4096], err[512];
+
+	if (conf->working_dir && chdir(conf->working_dir) == -1) {
+		log_crit(log, "--working-dir %s: %m", conf->working_dir);
+		return EXIT_START;
+	}
+	if (interp_find_venv(conf, venv, sizeof(venv), err,
+	    sizeof(err)) != 0) {
+		log_crit(log, "%s", err);
+		return EXIT_START;
+	}
+	return 0;
+}
+
+static int
+serve(const struct conf *conf)
+{
+	struct keeper_opts opts = { .scheme = "http", .version = VERSION };
+	struct cpu_plan plan;
+	struct log log;
+	char why[160];
+	int code, err;
+
+	log_init(&log, STDERR_FILENO, (enum log_level)conf->log_level, NULL);
+	if (*conf->notices)
+		log_text(&log, LEVEL_WARNING, "", str_of(conf->notices));
+	code = check(conf, &log);
+	if (code)
+		return code;
+	raise_descriptors();
+	err = cpu_plan_make(&plan, conf, "");
+	if (err) {
+		log_crit(&log, "the CPUs cannot be counted: %s",
+		    strerror(-err));
+		return EXIT_START;
+	}
+	interp_placement(conf, &opts, why);
+	return keeper_run(conf, &plan, &log, &opts, server_run);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct conf_error err;
+	struct conf conf;
+	int code;
+
+	if (conf_parse(&conf, &err, argc, argv, environ) != 0) {
+		fprintf(stderr, "shoal: %s\n", err.text);
+		return EXIT_USAGE;
+	}
+	if (conf.help) {
+		conf_help(stdout);
+		code = EXIT_CLEAN;
+	} else if (conf.version) {
+		code = print_version();
+	} else {
+		code = serve(&conf);
+	}
+	conf_fini(&conf);
+	return code;
+}

@@ -1,0 +1,98 @@
+/* See LICENSE for the terms. */
+/*
+ * The one file that knows the allocator.  With SHOAL_JEMALLOC malloc itself is
+ * jemalloc's (linked statically), so everything in the process, Python's large
+ * objects too, comes from the arena of the calling thread.
+ */
+#include "core/mem.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#ifdef SHOAL_JEMALLOC
+#include <jemalloc/jemalloc.h>
+#endif
+
+#include "core/bug.h"
+
+void *
+mem_alloc(size_t n)
+{
+	void *p = malloc(n);
+
+	BUG_ON(!p);
+	return p;
+}
+
+void *
+mem_zero(size_t n)
+{
+	void *p = calloc(1, n);
+
+	BUG_ON(!p);
+	return p;
+}
+
+void *
+mem_try(size_t n)
+{
+	return malloc(n);
+}
+
+void *
+mem_try_grow(void *p, size_t n)
+{
+	return realloc(p, n);
+}
+
+void
+mem_free(void *p)
+{
+	free(p);
+}
+
+#ifdef SHOAL_JEMALLOC
+unsigned
+mem_bind_arena(void)
+{
+	unsigned arena = 0;
+	size_t n = sizeof(arena);
+
+	if (mallctl("arenas.create", &arena, &n, NULL, 0) != 0)
+		return 0;
+	mem_join_arena(arena);
+	return arena;
+}
+
+void
+mem_join_arena(unsigned arena)
+{
+	/* Failing leaves the thread on a shared arena: slower, not wrong. */
+	if (arena != 0)
+		mallctl("thread.arena", NULL, NULL, &arena, sizeof(arena));
+}
+
+const char *
+mem_version(void)
+{
+	return "jemalloc " JEMALLOC_VERSION;
+}
+#else
+unsigned
+mem_bind_arena(void)
+{
+	return 0;
+}
+
+void
+mem_join_arena(unsigned arena)
+{
+	(void)arena;
+}
+
+const char *
+mem_version(void)
+{
+	return "libc malloc";
+}
+#endif

@@ -1,0 +1,233 @@
+/* See LICENSE for the terms. */
+/*
+ * The options: everything about one comes from its row.
+ *
+ * The command line, SHOAL_<NAME> in the environment, the bounds, --help and
+ * struct conf expand from these lists; see core/conf.h for what a program
+ * reads, core/conf.c for how it is parsed.  Only these two include this.
+ *
+ * X(type, name, letter, default, low, high, argument, help)
+ *
+ * The name has '_' where people write '-' ('_' is accepted, too).
+ *
+ *	type	member			what is written
+ *	TARGET	const char *name	the word without a dash: APP; or --app
+ *	FLAG	bool name		--name, --no-name, --name=on|off
+ *	INT	int name		a number
+ *	COUNT	int name		a number, or "auto" or 0, stored as 0
+ *	OCTAL	int name		a file mode; -1 if not given
+ *	SIZE	int64_t name		bytes: 8190, 8k, 1m
+ *	TIME	int name_ms		30 (seconds), 1.5s, 500ms, 1h30m
+ *	USEC	int name_us		the same, kept in microseconds
+ *	TEXT	const char *name	anything; NULL if the default is NULL
+ *	LIST	struct conf_list name	repeatable; in the environment the
+ *					parts stand between spaces or commas
+ *	ENUM	int name		a word of WORDS_name, below
+ *	IGNORED, IGNORED_FLAG		no member: another server's option that
+ *					means nothing here; help says why
+ *
+ * The help of a FLAG is that of the form which changes something: --no-name
+ * if the default is on.  Bounds are in the member's unit.  An
+ * "argument" of NULL is the type's own.
+ * G(title) begins a group of --help.
+ */
+#ifndef CORE_OPT_H
+#define CORE_OPT_H
+
+#define OPTIONS(G, X) \
+G("The application") \
+X(TARGET, app, 0, NULL, 0, 0, NULL, "") \
+X(FLAG, factory, 0, "off", 0, 0, NULL, \
+  "APP is a function that makes the application") \
+X(TEXT, working_dir, 0, NULL, 0, 0, "DIR", \
+  "change to this directory and import from it") \
+X(TEXT, venv, 0, NULL, 0, 0, "DIR", \
+  "virtual environment; without it $VIRTUAL_ENV, then ./.venv") \
+X(ENUM, interface, 0, "auto", 0, 0, NULL, \
+  "how APP is called; auto finds out, asginl is asgi without lifespan") \
+X(ENUM, lifespan, 0, "auto", 0, 0, NULL, \
+  "ASGI lifespan events; on: an application without them is an error") \
+X(TEXT, root_path, 0, "", 0, 0, "PATH", \
+  "URL path below which a proxy mounts the application") \
+G("Where to listen") \
+X(TEXT, host, 0, "127.0.0.1", 0, 0, "ADDRESS", \
+  "IPv4 or IPv6 address, or a name") \
+X(INT, port, 0, "8000", 0, 65535, NULL, \
+  "0 takes a free one and prints it; $PORT counts, too") \
+X(LIST, bind, 'b', NULL, 0, 0, "ADDRESS", \
+  "instead of host and port, repeatable: host:port, [v6]:port, unix:PATH") \
+X(TEXT, uds, 0, NULL, 0, 0, "PATH", \
+  "Unix socket, instead of host and port") \
+X(OCTAL, uds_permissions, 0, NULL, 0, 0777, NULL, \
+  "mode of Unix sockets, octal; without it the umask decides") \
+X(INT, backlog, 0, "2048", 1, 65535, NULL, \
+  "connections that may wait to be accepted, a listening socket") \
+G("Shards") \
+X(COUNT, workers, 'w', "auto", 1, 1024, NULL, \
+  "shards; auto is one a CPU that this process may use, by affinity and " \
+  "CPU quota; $WEB_CONCURRENCY counts, too") \
+X(INT, max_workers, 0, "0", 0, 1024, NULL, \
+  "never more shards than this; 0: no such bound") \
+X(ENUM, pin, 0, "auto", 0, 0, NULL, \
+  "keep each shard on a CPU of its own; auto: if there are as many CPUs") \
+X(ENUM, isolation, 0, "auto", 0, 0, NULL, \
+  "a shard is an interpreter in one process, or a process; auto: the first " \
+  "if everything that the application imports can do that") \
+X(COUNT, blocking_threads, 0, "auto", 1, 4096, NULL, \
+  "threads of a shard that run WSGI applications") \
+X(USEC, turn_budget, 0, "1ms", 50, 1000000, NULL, \
+  "a shard runs Python this long before it looks at its sockets again") \
+X(COUNT, max_connections, 0, "auto", 1, 10000000, NULL, \
+  "open connections, a shard; auto: what the descriptor limit allows") \
+G("Limits of a request") \
+X(SIZE, limit_request_line, 0, "8k", 256, 1 << 20, NULL, \
+  "method, target and version; beyond it the answer is 414") \
+X(SIZE, limit_request_field, 0, "8k", 256, 1 << 20, NULL, \
+  "one header field; beyond it 431") \
+X(SIZE, limit_request_head, 0, "32k", 1 << 10, 16 << 20, NULL, \
+  "all header fields; beyond it 431") \
+X(INT, limit_request_fields, 0, "100", 1, 10000, NULL, \
+  "number of header fields; beyond it 431") \
+X(SIZE, limit_request_body, 0, "1g", 0, INT64_MAX, NULL, \
+  "body; beyond it 413; 0: no limit") \
+X(INT, keep_alive_requests, 0, "10000", 1, INT_MAX, NULL, \
+  "requests of one connection") \
+G("Timeouts") \
+X(TIME, header_timeout, 0, "10s", 10, 3600000, NULL, \
+  "for a whole request head, from its first byte or the connection's start") \
+X(TIME, body_timeout, 0, "30s", 10, 3600000, NULL, \
+  "between two pieces of a request body") \
+X(TIME, keep_alive_timeout, 0, "75s", 0, 86400000, NULL, \
+  "for an idle connection; longer than the proxy's in front") \
+X(TIME, send_timeout, 0, "30s", 10, 3600000, NULL, \
+  "for a client that takes nothing of its response") \
+G("Starting and stopping") \
+X(TIME, graceful_timeout, 0, "30s", 0, 86400000, NULL, \
+  "for requests to finish after a stop signal") \
+X(TIME, drain_grace, 0, "250ms", 0, 60000, NULL, \
+  "how long idle connections stay after a stop signal, so that a request " \
+  "on its way is answered, not reset") \
+X(TIME, stall_report, 0, "1s", 0, 3600000, NULL, \
+  "a shard longer in one Python call is reported with its stack; 0: never") \
+X(TIME, adopt_after, 0, "200ms", 10, 3600000, NULL, \
+  "a shard longer in one Python call has its new connections taken by others") \
+X(TEXT, pid_file, 0, NULL, 0, 0, "PATH", \
+  "written at start, removed at the end") \
+X(TEXT, process_name, 0, NULL, 0, 0, "NAME", \
+  "shown by ps and top") \
+G("Log") \
+X(ENUM, log_level, 0, "info", 0, 0, NULL, \
+  "what is worth a line on the standard error output") \
+X(FLAG, access_log, 0, "off", 0, 0, NULL, \
+  "a line for each request") \
+G("Responses") \
+X(TEXT, server_header, 0, "shoal", 0, 0, "TEXT", \
+  "value of the Server field of responses; off: no such field") \
+X(FLAG, date_header, 0, "on", 0, 0, NULL, \
+  "no Date field in responses") \
+G("Information") \
+X(FLAG, version, 'V', "off", 0, 0, NULL, \
+  "print the versions of all parts, and end") \
+X(FLAG, help, 'h', "off", 0, 0, NULL, \
+  "print this, and end") \
+G("Accepted from other servers, without effect") \
+X(IGNORED, loop, 0, NULL, 0, 0, NULL, \
+  "asyncio's loop is Shoal's own") \
+X(IGNORED, http, 0, NULL, 0, 0, NULL, \
+  "HTTP is parsed by Shoal itself") \
+X(IGNORED_FLAG, ws, 0, NULL, 0, 0, NULL, \
+  "there is no WebSocket yet") \
+X(IGNORED, worker_class, 'k', NULL, 0, 0, NULL, \
+  "every shard serves all interfaces; see --interface") \
+X(IGNORED, timeout, 0, NULL, 0, 0, NULL, \
+  "a busy shard is never killed; see --stall-report") \
+X(IGNORED, timeout_worker_healthcheck, 0, NULL, 0, 0, NULL, \
+  "a busy shard is never killed; see --stall-report") \
+X(IGNORED, runtime_threads, 0, NULL, 0, 0, NULL, \
+  "a shard is one thread") \
+X(IGNORED, runtime_blocking_threads, 0, NULL, 0, 0, NULL, \
+  "a shard is one thread") \
+X(IGNORED, runtime_mode, 0, NULL, 0, 0, NULL, \
+  "a shard is one thread") \
+X(IGNORED, blocking_threads_idle_timeout, 0, NULL, 0, 0, NULL, \
+  "idle threads cost nothing") \
+X(IGNORED, task_impl, 0, NULL, 0, 0, NULL, \
+  "tasks are asyncio's own") \
+X(IGNORED, backpressure, 0, NULL, 0, 0, NULL, \
+  "see --max-connections") \
+X(IGNORED, http1_buffer_size, 0, NULL, 0, 0, NULL, \
+  "see --limit-request-head") \
+X(IGNORED_FLAG, http1_keep_alive, 0, NULL, 0, 0, NULL, \
+  "see --keep-alive-timeout") \
+X(IGNORED_FLAG, http1_pipeline_flush, 0, NULL, 0, 0, NULL, \
+  "the answers of a turn always leave together") \
+X(IGNORED_FLAG, respawn_failed_workers, 0, NULL, 0, 0, NULL, \
+  "what dies is always started again") \
+X(IGNORED, respawn_interval, 0, NULL, 0, 0, NULL, \
+  "what starts takes over when it is ready") \
+X(IGNORED_FLAG, preload, 0, NULL, 0, 0, NULL, \
+  "each shard imports the application itself") \
+X(IGNORED_FLAG, use_colors, 0, NULL, 0, 0, NULL, \
+  "the terminal and $NO_COLOR decide")
+
+/*
+ * A(other name, option, how): other servers' names, and older ones.
+ *
+ * how: ""	the same
+ *	"ms"	a bare number is milliseconds
+ *	"=x"	takes no value, means x
+ */
+#define ALIASES(A) \
+A(app_dir, working_dir, "") \
+A(chdir, working_dir, "") \
+A(url_path_prefix, root_path, "") \
+A(shards, workers, "") \
+A(threads, blocking_threads, "") \
+A(worker_connections, max_connections, "") \
+A(limit_request_field_size, limit_request_field, "") \
+A(http1_header_read_timeout, header_timeout, "ms") \
+A(timeout_keep_alive, keep_alive_timeout, "") \
+A(keep_alive, keep_alive_timeout, "") \
+A(timeout_graceful_shutdown, graceful_timeout, "") \
+A(workers_kill_timeout, graceful_timeout, "") \
+A(no_server_header, server_header, "=off") \
+A(pid, pid_file, "") \
+A(name, process_name, "")
+
+/*
+ * W(word, value): the words of an ENUM.  The first word of a value is its
+ * name; later ones are accepted and not advertised.
+ */
+#define WORDS_interface(W) \
+W("auto", CONF_INTERFACE_AUTO) \
+W("asgi", CONF_INTERFACE_ASGI) \
+W("asginl", CONF_INTERFACE_ASGINL) \
+W("rsgi", CONF_INTERFACE_RSGI) \
+W("wsgi", CONF_INTERFACE_WSGI) \
+W("asgi3", CONF_INTERFACE_ASGI)
+
+#define WORDS_lifespan(W) \
+W("auto", CONF_LIFESPAN_AUTO) \
+W("on", CONF_LIFESPAN_ON) \
+W("off", CONF_LIFESPAN_OFF)
+
+#define WORDS_pin(W) \
+W("auto", CONF_PIN_AUTO) \
+W("on", CONF_PIN_ON) \
+W("off", CONF_PIN_OFF)
+
+#define WORDS_isolation(W) \
+W("auto", CONF_ISOLATION_AUTO) \
+W("interp", CONF_ISOLATION_INTERP) \
+W("process", CONF_ISOLATION_PROCESS)
+
+#define WORDS_log_level(W) \
+W("critical", LEVEL_CRITICAL) \
+W("error", LEVEL_ERROR) \
+W("warning", LEVEL_WARNING) \
+W("info", LEVEL_INFO) \
+W("debug", LEVEL_DEBUG) \
+W("warn", LEVEL_WARNING) \
+W("trace", LEVEL_DEBUG)
+
+#endif

@@ -1,0 +1,433 @@
+/* See LICENSE for the terms. */
+/*
+ * A shard's set-up, its turn, its doors (the listeners it polls) and its end.
+ */
+#include "core/shard.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/bug.h"
+#include "core/date.h"
+#include "core/mem.h"
+#include "core/util.h"
+
+/* Connections taken from one listener in a turn. */
+#define ACCEPT_BATCH 64
+/* Out of descriptors: accepting again is tried after this. */
+#define ACCEPT_PAUSE_NS (100 * NS_PER_MS)
+/* With so few requests in a run each is sent at once: their p50 halves. */
+#define SMALL_RUN 8
+/* Descriptors that are not connections: ours, Python's, the application's. */
+#define FDS_RESERVED 128
+
+static void set_doors(struct shard *s);
+
+static void
+pause_accept(struct shard *s, const char *why)
+{
+	if (s->paused)
+		return;
+	log_seldom(&s->log, LEVEL_WARNING, "accepting paused: %s", why);
+	s->paused = true;
+	set_doors(s);
+	timer_set(&s->loop.wheel, &s->accept_pause,
+	    s->loop.now + ACCEPT_PAUSE_NS);
+}
+
+static void
+on_accept_pause(struct timer *t)
+{
+	struct shard *s = container_of(t, struct shard, accept_pause);
+
+	s->paused = false;
+	set_doors(s);
+}
+
+/* The connection that has been idle longest makes place; false: none is. */
+static bool
+shed(struct shard *s)
+{
+	struct list *n = list_first(&s->idle);
+
+	if (!n)
+		return false;
+	conn_abort(container_of(n, struct conn, node));
+	s->slot->drops++;
+	return true;
+}
+
+/* false: nobody waits at this door, or nobody can be let in. */
+static bool
+accept_one(struct door *d)
+{
+	struct shard *s = d->shard;
+	struct peer peer;
+	int fd;
+
+	if (s->n_conns >= s->max_conns && !shed(s)) {
+		pause_accept(s, "--max-connections is reached");
+		return false;
+	}
+	fd = sock_accept(d->io.fd, &peer);
+	if (fd == -ECONNABORTED)
+		return true;
+	if (fd == -EMFILE) {
+		if (!shed(s))
+			pause_accept(s, "out of file descriptors or memory");
+		return false;
+	}
+	if (fd < 0)
+		return false;
+	s->slot->accepted++;
+	if (conn_open(s, fd, &peer, d->addr) != 0)
+		s->slot->drops++;
+	return true;
+}
+
+static void
+on_door(struct io *io, uint32_t events)
+{
+	struct door *d = container_of(io, struct door, io);
+
+	(void)events;
+	for (int i = 0; i < ACCEPT_BATCH && d->open; i++)
+		if (!accept_one(d))
+			return;
+}
+
+/* Whether this shard polls the listeners of shard <of> now. */
+static bool
+polls(const struct shard *s, unsigned of)
+{
+	const struct shm *m = s->start->shm;
+
+	if (!s->listening || s->paused)
+		return false;
+	if (of == s->id)
+		return true;
+	for (unsigned g = 0; g < SHM_PARITIES; g++) {
+		int64_t by = shm_slot(m, g, of)->adopter;
+
+		if (shm_slot_at(m, by) == s->slot)
+			return true;
+	}
+	return false;
+}
+
+/* Opens and closes doors as they should be now. */
+static void
+set_doors(struct shard *s)
+{
+	for (unsigned i = 0; i < s->n_doors; i++) {
+		struct door *d = &s->doors[i];
+		bool want = polls(s, d->of);
+		uint32_t ev = EPOLLIN;
+
+		if (want == d->open)
+			continue;
+		/* One Unix socket for all: wake one shard, not every one. */
+		if (listener_is_shared(s->start->listeners, d->addr))
+			ev |= EPOLLEXCLUSIVE;
+		if (want && loop_add(&s->loop, &d->io, ev) != 0)
+			continue;
+		if (!want)
+			loop_del(&s->loop, &d->io);
+		d->open = want;
+	}
+}
+
+/* The keeper or the inbox; which, the steps that follow find out. */
+static void
+on_wake(struct io *io, uint32_t events)
+{
+	struct loop *l = container_of(io, struct loop, wake);
+	struct shard *s = container_of(l, struct shard, loop);
+
+	(void)events;
+	if (s->listening)
+		set_doors(s);
+}
+
+static void
+on_drain_grace(struct timer *t)
+{
+	struct shard *s = container_of(t, struct shard, drain_grace);
+	struct list *n;
+
+	s->cut = true;
+	while ((n = list_first(&s->idle)))
+		conn_abort(container_of(n, struct conn, node));
+}
+
+/* A door an address and shard; a shared listener has only the own one. */
+static void
+make_doors(struct shard *s)
+{
+	const struct listeners *ls = s->start->listeners;
+	unsigned shards = s->start->shm->shards;
+
+	s->doors = mem_zero(sizeof(*s->doors) * MAX(ls->n * shards, 1));
+	for (unsigned a = 0; a < ls->n; a++)
+		for (unsigned k = 0; k < shards; k++) {
+			struct door *d;
+
+			if (listener_is_shared(ls, a) && k != s->id)
+				continue;
+			d = &s->doors[s->n_doors++];
+			d->io.fn = on_door;
+			d->io.fd = listener_fd(ls, a, k);
+			d->shard = s;
+			d->addr = a;
+			d->of = k;
+		}
+}
+
+/* A shard's part of the descriptors that the process may have. */
+static unsigned
+connection_limit(const struct shard *s)
+{
+	unsigned want = (unsigned)s->conf->max_connections;
+	struct rlimit r;
+	rlim_t n;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) == -1)
+		r.rlim_cur = 1024;
+	n = r.rlim_cur > 2 * FDS_RESERVED ? r.rlim_cur - FDS_RESERVED :
+	    r.rlim_cur / 2;
+	n /= MAX(s->start->count, 1);
+	n = MIN(n, (rlim_t)1 << 30);
+	return want == 0 ? (unsigned)n : MIN(want, (unsigned)n);
+}
+
+int
+shard_init(struct shard *s, const struct child_start *start, unsigned id,
+    const struct proto_ops *proto)
+{
+	unsigned index = shm_index(start->shm, start->generation, id);
+	char who[24];
+	int err;
+
+	memset(s, 0, offsetof(struct shard, rbuf));
+	s->start = start;
+	s->conf = start->conf;
+	s->id = id;
+	s->slot = shm_slot(start->shm, start->generation, id);
+	s->proto = proto;
+	err = loop_init(&s->loop, start->wake[index], on_wake);
+	if (err)
+		return err;
+	snprintf(who, sizeof(who), "shard %u", id);
+	log_init(&s->log, start->log->fd, start->log->level, who);
+	inbox_init(&s->inbox);
+	chunk_pool_init(&s->chunks);
+	list_init(&s->conns);
+	list_init(&s->idle);
+	list_init(&s->dirty);
+	list_init(&s->again);
+	list_init(&s->dead);
+	timer_init(&s->accept_pause, on_accept_pause);
+	timer_init(&s->drain_grace, on_drain_grace);
+	s->max_conns = connection_limit(s);
+	make_doors(s);
+	shard_date(s);
+	return 0;
+}
+
+static void
+free_dead(struct shard *s)
+{
+	struct list *n;
+
+	while ((n = list_pop(&s->dead)))
+		conn_free(container_of(n, struct conn, node));
+}
+
+void
+shard_fini(struct shard *s)
+{
+	struct list *n;
+
+	while ((n = list_first(&s->conns)) || (n = list_first(&s->idle)))
+		conn_abort(container_of(n, struct conn, node));
+	free_dead(s);
+	mem_free(s->doors);
+	chunk_pool_fini(&s->chunks);
+	log_fini(&s->log);
+	loop_fini(&s->loop);
+}
+
+int
+shard_listen(struct shard *s)
+{
+	s->listening = true;
+	set_doors(s);
+	for (unsigned i = 0; i < s->n_doors; i++)
+		if (s->doors[i].of == s->id && !s->doors[i].open)
+			return -EINVAL;
+	log_hold(&s->log, true);
+	return 0;
+}
+
+void
+shard_drain(struct shard *s)
+{
+	struct list *n, *tmp;
+
+	if (s->draining)
+		return;
+	s->draining = true;
+	s->listening = false;
+	set_doors(s);
+	list_each_safe(n, tmp, &s->conns) {
+		struct conn *c = container_of(n, struct conn, node);
+
+		if (c->state == CONN_OPEN)
+			c->proto->drain(c);
+	}
+	timer_set(&s->loop.wheel, &s->drain_grace, clock_ns() +
+	    (uint64_t)s->conf->drain_grace_ms * NS_PER_MS);
+}
+
+bool
+shard_is_drained(const struct shard *s)
+{
+	return s->draining && s->n_conns == 0 && s->n_reqs == 0;
+}
+
+bool
+shard_is_pending(const struct shard *s)
+{
+	return !list_empty(&s->loop.work) || !list_empty(&s->again) ||
+	    !list_empty(&s->dirty) || !list_empty(&s->dead);
+}
+
+static void
+read_again(struct shard *s)
+{
+	struct list batch, *n;
+
+	list_init(&batch);
+	list_splice(&batch, &s->again);
+	while ((n = list_pop(&batch)))
+		conn_read(container_of(n, struct conn, again));
+}
+
+void
+shard_poll(struct shard *s, int64_t timeout_ns)
+{
+	int err;
+
+	if (shard_is_pending(s))
+		timeout_ns = 0;
+	if (timeout_ns != 0) {
+		/* Dekker: see inbox_post(). */
+		atomic_store(&s->loop.sleeping, true);
+		if (!inbox_is_empty(&s->inbox))
+			timeout_ns = 0;
+	}
+	err = loop_wait(&s->loop, timeout_ns);
+	BUG_ON(err < 0);
+	atomic_store_explicit(&s->loop.sleeping, false, memory_order_relaxed);
+	shard_date(s);
+	inbox_read(&s->inbox, s);
+	if (!list_empty(&s->again))
+		read_again(s);
+}
+
+/*
+ * Sends what is ready now.  A connection with input kept is left: what is
+ * pipelined behind is answered in the same send.
+ */
+static void
+flush_early(struct shard *s)
+{
+	struct list *n, *tmp;
+
+	list_each_safe(n, tmp, &s->dirty) {
+		struct conn *c = container_of(n, struct conn, dirty);
+
+		if (!list_empty(&c->again))
+			continue;
+		list_del(&c->dirty);
+		conn_flush(c);
+	}
+}
+
+/* Requests that wait unparsed behind those just answered. */
+static void
+parse_kept(struct shard *s)
+{
+	struct list *n, *tmp;
+
+	list_each_safe(n, tmp, &s->again) {
+		struct conn *c = container_of(n, struct conn, again);
+
+		if (bytes_len(&c->in) == 0)
+			continue;
+		list_del(&c->again);
+		conn_read(c);
+	}
+}
+
+static bool
+is_small(const struct shard *s)
+{
+	const struct list *n;
+	int k = 0;
+
+	list_each(n, &s->loop.work)
+		if (++k > SMALL_RUN)
+			return false;
+	return true;
+}
+
+bool
+shard_run(struct shard *s)
+{
+	uint64_t end = s->loop.now + (uint64_t)s->conf->turn_budget_us * 1000;
+	bool small = is_small(s);
+	struct list *n;
+
+	while ((n = list_pop(&s->loop.work))) {
+		struct work *w = container_of(n, struct work, node);
+
+		w->fn(w);
+		if (small && !list_empty(&s->dirty))
+			flush_early(s);
+		if (list_empty(&s->loop.work) && !list_empty(&s->again))
+			parse_kept(s);
+		if (!list_empty(&s->loop.work) && clock_ns() > end)
+			return true;
+	}
+	return false;
+}
+
+void
+shard_flush(struct shard *s)
+{
+	struct list *n;
+
+	while ((n = list_pop(&s->dirty)))
+		conn_flush(container_of(n, struct conn, dirty));
+	free_dead(s);
+	log_flush(&s->log);
+}
+
+const char *
+shard_date(struct shard *s)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME_COARSE, &t);
+	if ((uint64_t)t.tv_sec != s->date_s) {
+		s->date_s = (uint64_t)t.tv_sec;
+		date_imf(t.tv_sec, s->date);
+	}
+	return s->date;
+}

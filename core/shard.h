@@ -1,0 +1,123 @@
+/* See LICENSE for the terms. */
+/*
+ * A shard: everything one CPU needs to serve, owned by one thread at a time.
+ *
+ * A turn, in this order, for a batch of connections (design: "A shard's turn"):
+ *
+ *   shard_poll()   wait, read: epoll_wait; recv and parse what is ready; the
+ *                  inbox; timers.  No Python: its lock is released.
+ *   shard_run()    run: start new requests and resume waiting ones, through
+ *                  app_ops.  Python's lock is held.  Within the turn budget.
+ *   shard_flush()  deliver, write, clean: one send a connection; free what was
+ *                  closed.  No Python.
+ *
+ * Who drives: interp/ does (asyncio's select() for ASGI and RSGI, a plain loop
+ * for WSGI), tests with a stub application do.  The holder of the shard's
+ * token is the only thread that touches it; what others want goes by <inbox>.
+ *
+ * Life: shard_init() -> shard_listen() once the application is loaded (READY)
+ * -> turns -> shard_drain() (DRAINING) -> turns until shard_is_drained()
+ * -> shard_fini().
+ */
+#ifndef CORE_SHARD_H
+#define CORE_SHARD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/bytes.h"
+#include "core/conf.h"
+#include "core/conn.h"
+#include "core/inbox.h"
+#include "core/keeper.h"
+#include "core/list.h"
+#include "core/log.h"
+#include "core/loop.h"
+#include "core/shm.h"
+
+struct app_ops;				/* proto/app.h */
+struct req;
+
+/* One recv of a busy connection; bigger only moves work between turns. */
+#define SHARD_RBUF (64u << 10)
+
+/* A listening socket as this shard polls it: its own, or one it adopted. */
+struct door {
+	struct io io;
+	struct shard *shard;
+	unsigned addr;			/* index of the address */
+	unsigned of;			/* shard whose listener it is */
+	bool open;			/* polled now */
+};
+
+struct shard {
+	struct loop loop;
+	const struct conf *conf;
+	const struct child_start *start;
+	unsigned id;			/* 0 is the first */
+	struct slot *slot;		/* ours in the shared mapping */
+	struct log log;
+	struct inbox inbox;
+	struct chunk_pool chunks;
+	struct list conns;		/* open, busy ones */
+	struct list idle;		/* open, idle: longest idle first */
+	struct list dirty;		/* have output */
+	struct list again;		/* have input left to read */
+	struct list dead;		/* to be freed in the clean step */
+	unsigned n_conns;
+	unsigned max_conns;
+	uint64_t next_conn;		/* conn->id */
+	struct door *doors;		/* addresses x shards */
+	unsigned n_doors;
+	struct timer accept_pause;	/* out of descriptors: try later */
+	struct timer drain_grace;	/* idle connections go at its end */
+	bool paused;			/* accepts nothing now */
+	bool listening;
+	bool draining;
+	bool cut;			/* drain over: idle ones are closed */
+	unsigned small;			/* requests a run: flush each below it */
+	const struct proto_ops *proto;	/* of a new connection */
+	const struct app_ops *app;
+	void *py;			/* the interpreter's side: interp/ */
+	struct req *req_pool;		/* proto/req.c */
+	unsigned n_req_pool;
+	unsigned n_reqs;		/* requests that an application has */
+	uint64_t date_s;		/* second of <date>, wall clock */
+	char date[32];			/* IMF-fixdate */
+	unsigned char rbuf[SHARD_RBUF];
+};
+
+/* Everything but listening; 0 or -errno.  <app> is set once it is loaded. */
+int shard_init(struct shard *s, const struct child_start *start, unsigned id,
+    const struct proto_ops *proto);
+void shard_fini(struct shard *s);
+
+/* Polls its listeners; the slot becomes READY. */
+int shard_listen(struct shard *s);
+/* No more accepts; idle connections after a grace; the slot DRAINING. */
+void shard_drain(struct shard *s);
+/* Draining, and no connection is left. */
+bool shard_is_drained(const struct shard *s);
+
+/* Waits at most <timeout_ns>, less if something is ready; then reads. */
+void shard_poll(struct shard *s, int64_t timeout_ns);
+/*
+ * Runs what is queued until the turn budget is used up; true when work is
+ * left for another run after a flush and a poll that does not wait.
+ */
+bool shard_run(struct shard *s);
+void shard_flush(struct shard *s);
+
+static inline bool
+shard_has_work(const struct shard *s)
+{
+	return !list_empty(&s->loop.work);
+}
+
+/* Something that a poll must not wait for: work, output or kept input. */
+bool shard_is_pending(const struct shard *s);
+
+/* The Date field's value, renewed once a second: 29 bytes. */
+const char *shard_date(struct shard *s);
+
+#endif

@@ -1,0 +1,338 @@
+/* See LICENSE for the terms. */
+#include "interp/mod.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/conf.h"
+#include "core/cpu.h"
+#include "core/shard.h"
+#include "core/util.h"
+#include "interp/asgi.h"
+#include "interp/embed.h"
+#include "interp/rsgi.h"
+#include "interp/server.h"
+#include "interp/state.h"
+#include "interp/wsgi.h"
+
+static struct pystate *
+state(PyObject *module)
+{
+	return PyModule_GetState(module);
+}
+
+static PyObject *
+mod_log(PyObject *m, PyObject *args)
+{
+	static const char *const names[] = {
+		[LEVEL_CRITICAL] = "critical", [LEVEL_ERROR] = "error",
+		[LEVEL_WARNING] = "warning", [LEVEL_INFO] = "info",
+		[LEVEL_DEBUG] = "debug"
+	};
+	struct log *log = &state(m)->shard->log;
+	const char *level, *text;
+	Py_ssize_t n;
+
+	if (!PyArg_ParseTuple(args, "ss#:log", &level, &text, &n))
+		return NULL;
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (strcmp(names[i], level) == 0 && i <= log->level)
+			log_text(log, (enum log_level)i, "", (struct str){
+			    text, (size_t)n });
+	Py_RETURN_NONE;
+}
+
+/* True: this shard is the first that failed, and should say why. */
+static PyObject *
+mod_failed(PyObject *m, PyObject *what)
+{
+	struct server *sv = state(m)->berth->server;
+	const char *text = PyUnicode_AsUTF8(what);
+
+	if (!text)
+		return NULL;
+	return PyBool_FromLong(server_failed(sv, text));
+}
+
+/* Waits for the keeper's CTL_STOP, which ends the process. */
+static void
+wait_for_stop(void)
+{
+	Py_BEGIN_ALLOW_THREADS
+	for (;;)
+		pause();
+	Py_END_ALLOW_THREADS
+}
+
+/*
+ * refused(module, minor): an extension cannot be loaded in this interpreter.
+ * Where the keeper may switch to processes, and before this shard serves, the
+ * import never returns: the next generation does it.
+ */
+static PyObject *
+mod_refused(PyObject *m, PyObject *args)
+{
+	struct pystate *st = state(m);
+	struct server *sv = st->berth->server;
+	const char *module;
+	int minor;
+
+	if (!PyArg_ParseTuple(args, "sp:refused", &module, &minor))
+		return NULL;
+	if (!minor && server_may_switch(sv)) {
+		server_refused(sv, module, st->ready);
+		if (!st->ready)
+			wait_for_stop();
+	} else if (!minor) {
+		log_warn(&st->shard->log, "module %s cannot be loaded in an "
+		    "interpreter of its own; use --isolation process", module);
+	}
+	Py_RETURN_NONE;
+}
+
+/* False: another shard failed, do not load. */
+static PyObject *
+mod_load_begin(PyObject *m, PyObject *unused)
+{
+	struct server *sv = state(m)->berth->server;
+
+	(void)unused;
+	Py_BEGIN_ALLOW_THREADS
+	pthread_mutex_lock(&sv->load);
+	Py_END_ALLOW_THREADS
+	if (!atomic_load(&sv->failed))
+		Py_RETURN_TRUE;
+	pthread_mutex_unlock(&sv->load);
+	Py_RETURN_FALSE;
+}
+
+static PyObject *
+mod_load_end(PyObject *m, PyObject *unused)
+{
+	(void)unused;
+	pthread_mutex_unlock(&state(m)->berth->server->load);
+	Py_RETURN_NONE;
+}
+
+static int
+find_task_type(struct pystate *st)
+{
+	PyObject *asyncio = PyImport_ImportModule("asyncio");
+
+	if (!asyncio)
+		return -1;
+	st->task_type = PyObject_GetAttrString(asyncio, "Task");
+	st->cancelled = PyObject_GetAttrString(asyncio, "CancelledError");
+	st->task_kwargs = Py_BuildValue("{sOsOsO}", "loop", st->loop,
+	    "eager_start", Py_True, "name", st->s.request_name);
+	Py_DECREF(asyncio);
+	return st->task_type && st->cancelled && st->task_kwargs ? 0 : -1;
+}
+
+/* setup(kind, app, loop, state): everything that a request needs. */
+static PyObject *
+mod_setup(PyObject *m, PyObject *args)
+{
+	struct pystate *st = state(m);
+	const char *kind;
+	PyObject *app, *loop, *lifespan;
+	int err;
+
+	if (!PyArg_ParseTuple(args, "sOOO:setup", &kind, &app, &loop,
+	    &lifespan))
+		return NULL;
+	st->app = Py_NewRef(app);
+	st->loop = Py_NewRef(loop);
+	if (strcmp(kind, "wsgi") == 0) {
+		st->shard->app = &wsgi_ops;
+		err = wsgi_setup(st);
+	} else if (find_task_type(st) == -1) {
+		return NULL;
+	} else if (strcmp(kind, "rsgi") == 0) {
+		st->shard->app = &rsgi_ops;
+		err = rsgi_setup(st);
+	} else {
+		st->shard->app = &asgi_ops;
+		err = asgi_setup(st, lifespan);
+	}
+	if (err)
+		return NULL;
+	Py_RETURN_NONE;
+}
+
+/* Polls the listeners and tells the keeper. */
+static int
+listen_now(struct pystate *st)
+{
+	int err = 0;
+
+	st->ready = true;
+	if (!st->shard->draining)
+		err = shard_listen(st->shard);
+	if (err) {
+		PyErr_Format(PyExc_OSError, "the listeners cannot be polled: "
+		    "%s", strerror(-err));
+		return -1;
+	}
+	ctl_send(st->berth->server->start->control, CTL_READY, st->shard->id,
+	    NULL);
+	return 0;
+}
+
+static PyObject *
+mod_listen(PyObject *m, PyObject *unused)
+{
+	(void)unused;
+	if (listen_now(state(m)) == -1)
+		return NULL;
+	Py_RETURN_NONE;
+}
+
+static PyObject *
+mod_serve_wsgi(PyObject *m, PyObject *unused)
+{
+	(void)unused;
+	if (listen_now(state(m)) == -1 || wsgi_serve(state(m)) == -1)
+		return NULL;
+	Py_RETURN_NONE;
+}
+
+static PyMethodDef methods[] = {
+	{ "log", mod_log, METH_VARARGS, NULL },
+	{ "failed", mod_failed, METH_O, NULL },
+	{ "refused", mod_refused, METH_VARARGS, NULL },
+	{ "load_begin", mod_load_begin, METH_NOARGS, NULL },
+	{ "load_end", mod_load_end, METH_NOARGS, NULL },
+	{ "setup", mod_setup, METH_VARARGS, NULL },
+	{ "listen", mod_listen, METH_NOARGS, NULL },
+	{ "serve_wsgi", mod_serve_wsgi, METH_NOARGS, NULL },
+	{ NULL, NULL, 0, NULL }
+};
+
+static int
+exec(PyObject *m)
+{
+	return state_init(state(m), m);
+}
+
+static PyModuleDef_Slot slots[] = {
+	{ Py_mod_exec, exec },
+	{ Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED },
+	{ 0, NULL }
+};
+
+static PyModuleDef def = {
+	PyModuleDef_HEAD_INIT,
+	.m_name = "_shoal",
+	.m_size = sizeof(struct pystate),
+	.m_methods = methods,
+	.m_slots = slots,
+};
+
+PyObject *
+PyInit__shoal(void)
+{
+	return PyModuleDef_Init(&def);
+}
+
+/* The process's whole CPU mask for a shard that is pinned, else None. */
+static PyObject *
+cpu_set_of(const struct shard *s)
+{
+	const struct cpu_plan *plan = s->start->plan;
+	PyObject *set;
+
+	if (cpu_of_shard(plan, s->id) < 0)
+		Py_RETURN_NONE;
+	set = PySet_New(NULL);
+	for (unsigned i = 0; set && i < CPU_SETSIZE; i++) {
+		PyObject *n;
+
+		if (!CPU_ISSET(i, &plan->mask))
+			continue;
+		n = PyLong_FromUnsignedLong(i);
+		if (!n || PySet_Add(set, n) == -1)
+			Py_CLEAR(set);
+		Py_XDECREF(n);
+	}
+	return set;
+}
+
+static PyObject *
+make_config(const struct berth *b)
+{
+	static const char *const interfaces[] = {
+		[CONF_INTERFACE_AUTO] = "auto", [CONF_INTERFACE_ASGI] = "asgi",
+		[CONF_INTERFACE_ASGINL] = "asginl",
+		[CONF_INTERFACE_RSGI] = "rsgi", [CONF_INTERFACE_WSGI] = "wsgi"
+	};
+	static const char *const lifespans[] = {
+		[CONF_LIFESPAN_AUTO] = "auto", [CONF_LIFESPAN_ON] = "on",
+		[CONF_LIFESPAN_OFF] = "off"
+	};
+	const struct shard *s = b->shard;
+	const struct conf *conf = s->conf;
+	char dir[PATH_MAX];
+
+	/* main has changed to --working-dir. */
+	if (!getcwd(dir, sizeof(dir)))
+		return PyErr_SetFromErrno(PyExc_OSError);
+	return Py_BuildValue("{sssOsssssssIsOsN}",
+	    "target", conf->app,
+	    "factory", conf->factory ? Py_True : Py_False,
+	    "working_dir", dir,
+	    "interface", interfaces[conf->interface],
+	    "lifespan", lifespans[conf->lifespan],
+	    "shard", s->id,
+	    "own_interpreter", s->start->isolation == ISOLATION_INTERP ?
+	    Py_True : Py_False,
+	    "cpus", cpu_set_of(s));
+}
+
+/* boot.py as a module; borrowed from st->boot afterwards. */
+static PyObject *
+make_boot(void)
+{
+	const struct embed *e = embed_files;
+	PyObject *code, *module = NULL;
+
+	while (e->name && strcmp(e->name, "boot") != 0)
+		e++;
+	code = Py_CompileString(e->data, "<shoal>/boot.py", Py_file_input);
+	if (code)
+		module = PyImport_ExecCodeModuleEx("_shoal_boot", code,
+		    "<shoal>/boot.py");
+	Py_XDECREF(code);
+	return module;
+}
+
+struct pystate *
+mod_attach(struct berth *b)
+{
+	PyObject *m = PyImport_ImportModule("_shoal");
+	PyObject *config;
+	struct pystate *st;
+
+	if (!m)
+		return NULL;
+	st = state(m);			/* <m> is kept for ever */
+	st->berth = b;
+	st->shard = b->shard;
+	b->shard->py = st;
+	config = make_config(b);
+	if (!config || PyModule_AddObjectRef(m, "config", config) == -1)
+		goto fail;
+	st->boot = make_boot();
+	if (!st->boot)
+		goto fail;
+	st->format_exc = PyObject_GetAttrString(st->boot, "format_exception");
+	if (!st->format_exc)
+		goto fail;
+	Py_DECREF(config);
+	return st;
+fail:
+	Py_XDECREF(config);
+	return NULL;
+}

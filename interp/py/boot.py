@@ -1,0 +1,453 @@
+# See LICENSE for the terms.
+"""A shard's Python from its first line to its last.
+
+Runs in every shard's interpreter (its own, or the main one of its process),
+on the thread that serves.  It prepares the interpreter, loads the application,
+finds out which interface it speaks, serves until the shard has drained, and
+ends in order.  Nothing here runs on the path of a request.
+
+The C side is the module ``_shoal``:
+
+``_shoal.config``       dict of the options that matter here
+``_shoal.log(level, text)``, ``_shoal.failed(what)``, ``_shoal.refused(module)``
+``_shoal.load_begin()``, ``_shoal.load_end()``   one import of an application at a time
+``_shoal.Selector``     the shard's turn, as asyncio's selector
+``_shoal.setup(kind, app, loop, state)``, ``_shoal.listen()``, ``_shoal.serve_wsgi()``
+"""
+
+import sys
+import threading
+import traceback
+
+import _shoal
+
+CONFIG = _shoal.config
+START_FAILED = 3
+#: Words by which CPython, PyO3, Cython and others refuse an own-GIL interpreter.
+REFUSALS = ("subinterpreter", "one interpreter per process", "Interpreter change detected")
+
+
+class StartError(Exception):
+    """The application cannot be served; the text says what to do."""
+
+
+def main():
+    """Serve until the end; return the exit code of this shard."""
+    try:
+        prepare()
+        app = load_once()
+        if app is None:
+            return START_FAILED
+        code = serve(app)
+    except StartError as error:
+        fail(str(error), error.__cause__)
+        code = START_FAILED
+    except BaseException as error:  # whatever an application may raise
+        fail("the application could not be started", error)
+        code = START_FAILED
+    finish()
+    return code
+
+
+def fail(what, error=None):
+    """Log the traceback once, whatever the number of shards, and say what to do."""
+    if _shoal.failed(what) and error is not None:
+        _shoal.log("error", format_exception(error))
+
+
+def format_exception(error):
+    """The traceback of *error* as text, without the frames of this file."""
+    lines = traceback.TracebackException.from_exception(error)
+    stack = [frame for frame in lines.stack if frame.filename != __file__]
+    lines.stack = traceback.StackSummary.from_list(stack)
+    return "".join(lines.format())
+
+
+# ---- the interpreter ------------------------------------------------------
+
+
+def prepare():
+    """Make this interpreter behave as a program's main one."""
+    thread = threading.current_thread()
+    # From 3.13 on a shard is a "dummy", daemonic thread, and what it starts
+    # inherits that: then nobody would wait for the application's threads.
+    thread._daemonic = False
+    thread.name = f"shoal-{CONFIG['shard']}"
+    sys.path.insert(0, CONFIG["working_dir"])
+    if CONFIG["own_interpreter"]:
+        watch_imports()
+        tame_signals()
+    if CONFIG["cpus"]:
+        give_cpus_back(CONFIG["cpus"])
+
+
+def watch_imports():
+    """Tell the server of each extension module that refuses this interpreter."""
+    from importlib.machinery import ExtensionFileLoader
+
+    stdlib = sys.stdlib_module_names
+
+    def watched(method):
+        def call(self, argument):
+            try:
+                return method(self, argument)
+            except ImportError as error:
+                if any(word in str(error) for word in REFUSALS):
+                    name = self.name
+                    # Of the library itself only what nobody misses refuses.
+                    _shoal.refused(name, name.partition(".")[0] in stdlib)
+                raise
+
+        return call
+
+    ExtensionFileLoader.create_module = watched(ExtensionFileLoader.create_module)
+    ExtensionFileLoader.exec_module = watched(ExtensionFileLoader.exec_module)
+
+
+def tame_signals():
+    """signal.signal() works in the main interpreter only: warn instead of raising."""
+    import signal
+
+    def ignore(signum, handler):
+        if handler not in (signal.SIG_DFL, signal.SIG_IGN):
+            warn_of_signal("signal.signal()", signum)
+        return signal.SIG_DFL
+
+    signal.signal = ignore
+
+
+def warn_of_signal(what, signum):
+    """Say that a handler will not be called, and what to do about it."""
+    import signal
+
+    name = signal.Signals(signum).name
+    _shoal.log("warning", f"{what}: the handler of {name} will never run, since this shard "
+               "shares its process; use lifespan or atexit for the end of the server, "
+               "or --isolation process")
+
+
+def give_cpus_back(cpus):
+    """Let the application's threads and subprocesses run on all CPUs, not the shard's one."""
+    import os
+
+    import _posixsubprocess
+
+    own = os.sched_getaffinity(0)
+    start_thread = threading.Thread._bootstrap
+    fork_exec = _posixsubprocess.fork_exec
+
+    def bootstrap(self):
+        os.sched_setaffinity(0, cpus)
+        start_thread(self)
+
+    def spawn(*args):
+        os.sched_setaffinity(0, cpus)
+        try:
+            return fork_exec(*args)
+        finally:
+            os.sched_setaffinity(0, own)
+
+    threading.Thread._bootstrap = bootstrap
+    _posixsubprocess.fork_exec = spawn
+    # subprocess has taken the function by name when it was imported already.
+    if "subprocess" in sys.modules:
+        sys.modules["subprocess"]._fork_exec = spawn
+
+
+def finish():
+    """What Py_Finalize would do for the application, since the process ends by _exit()."""
+    import atexit
+
+    try:
+        threading._shutdown()
+        atexit._run_exitfuncs()
+    except BaseException as error:
+        _shoal.log("error", "At exit: " + format_exception(error))
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except Exception:
+            pass  # a closed pipe is no reason for another code
+
+
+# ---- the application ------------------------------------------------------
+
+
+def load_once():
+    """The application, or None when another shard has failed already."""
+    if not _shoal.load_begin():
+        return None
+    try:
+        return load(CONFIG["target"], CONFIG["factory"])
+    finally:
+        _shoal.load_end()
+
+
+def load(target, factory):
+    """Find what *target* names: ``module:attribute``, ``module`` or ``path/file.py:attribute``."""
+    name, _, attribute = target.partition(":")
+    called = attribute.endswith("()")
+    if called:
+        attribute, factory = attribute[:-2], True
+    module = load_file(name) if name.endswith(".py") else load_module(name)
+    app = find_attribute(module, name, attribute)
+    return app() if factory else app
+
+
+def load_module(name):
+    """Import *name*; a missing module of that very name gets a hint."""
+    import importlib
+
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name and (name == error.name or name.startswith(error.name + ".")):
+            raise StartError(
+                f"there is no module {error.name!r} in {CONFIG['working_dir']} nor in the virtual "
+                "environment; check the name, --working-dir and --venv") from None
+        raise
+
+
+def load_file(path):
+    """Import the file at *path* as a module named after it."""
+    import importlib.util
+    import os
+
+    path = os.path.join(CONFIG["working_dir"], path)
+    if not os.path.isfile(path):
+        raise StartError(f"there is no file {path}")
+    name = os.path.basename(path)[:-3]
+    sys.path.insert(0, os.path.dirname(path))
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def find_attribute(module, name, attribute):
+    """``module.a.b`` for "a.b"; without a name, ``app`` and then ``application``."""
+    for guess in [attribute] if attribute else ["app", "application"]:
+        value = module
+        try:
+            for part in guess.split("."):
+                value = getattr(value, part)
+            return value
+        except AttributeError:
+            continue
+    if attribute:
+        raise StartError(f"module {name!r} has no attribute {attribute!r}")
+    raise StartError(f"module {name!r} has neither 'app' nor 'application'; "
+                     f"say which it is: {name}:NAME")
+
+
+def interface_of(app):
+    """Which interface *app* speaks: "asgi", "asgi2", "rsgi" or "wsgi"."""
+    import inspect
+
+    if hasattr(app, "__rsgi__"):
+        return "rsgi"
+    if inspect.isclass(app):
+        return "asgi2"
+    if not callable(app):
+        raise StartError(f"the application is {type(app).__name__}, which cannot be called; "
+                         "name a callable, or use --factory")
+    is_function = inspect.isfunction(app) or inspect.ismethod(app)
+    call = app if is_function else app.__call__
+    while hasattr(call, "func") and not inspect.isfunction(call):
+        call = call.func  # functools.partial
+    is_async = inspect.iscoroutinefunction(call)
+    wanted = count_arguments(app)
+    if wanted == 3:
+        return "asgi"
+    if wanted == 2:
+        return "rsgi" if is_async else "wsgi"
+    if wanted == 1 and not is_async:
+        return "asgi2"
+    raise StartError("it cannot be told which interface the application speaks; "
+                     "say --interface asgi, rsgi or wsgi")
+
+
+def count_arguments(app):
+    """How many positional arguments *app* needs, None when that cannot be told."""
+    import inspect
+
+    try:
+        parameters = inspect.signature(app).parameters.values()
+    except (TypeError, ValueError):
+        return None
+    kinds = [p.kind for p in parameters if p.default is p.empty]
+    if inspect.Parameter.VAR_POSITIONAL in kinds:
+        return 3 if inspect.iscoroutinefunction(app) else None
+    return len([k for k in kinds if k is not inspect.Parameter.VAR_KEYWORD])
+
+
+# ---- serving --------------------------------------------------------------
+
+
+def serve(app):
+    """Serve *app* by the interface that it speaks or that was asked for."""
+    kind = CONFIG["interface"]
+    if kind == "auto":
+        kind = interface_of(app)
+    if kind == "wsgi":
+        _shoal.setup("wsgi", app, None, None)
+        return serve_wsgi()
+    return serve_async(app, kind)
+
+
+def serve_wsgi():
+    """WSGI needs no event loop: the turns are run in C."""
+    _shoal.serve_wsgi()
+    return 0
+
+
+def make_loop():
+    """The shard's event loop: asyncio's own, on the shard's selector."""
+    import asyncio
+
+    class Loop(asyncio.SelectorEventLoop):
+        """asyncio's loop for Unix, whose selector runs the shard's turns."""
+
+        def add_signal_handler(self, sig, callback, *args):
+            """As asyncio's; in a shard that shares its process a warning."""
+            if CONFIG["own_interpreter"]:
+                warn_of_signal("loop.add_signal_handler()", sig)
+                return
+            super().add_signal_handler(sig, callback, *args)
+
+        def remove_signal_handler(self, sig):
+            """As asyncio's; False in a shard that shares its process."""
+            return False if CONFIG["own_interpreter"] else super().remove_signal_handler(sig)
+
+    selector = _shoal.Selector()
+    loop = Loop(selector)
+    asyncio.set_event_loop(loop)
+    return loop, selector
+
+
+def serve_async(app, kind):
+    """ASGI and RSGI: inside asyncio's run_forever()."""
+    loop, selector = make_loop()
+    state = None
+    lifespan = None
+    if kind == "rsgi":
+        if hasattr(app, "__rsgi_init__"):
+            app.__rsgi_init__(loop)
+        target = getattr(app, "__rsgi__", app)
+    else:
+        target = single_callable(app) if kind == "asgi2" else app
+        if kind != "asginl" and CONFIG["lifespan"] != "off":
+            state = {}
+            lifespan = Lifespan(target, loop, state)
+            loop.run_until_complete(lifespan.startup())
+    _shoal.setup("rsgi" if kind == "rsgi" else "asgi", target, loop, state)
+    selector.serve(True)
+    _shoal.listen()
+    loop.run_forever()
+    selector.serve(False)
+    end_async(app, kind, loop, lifespan)
+    return 0
+
+
+def single_callable(app):
+    """An ASGI 2 application (``app(scope)(receive, send)``) as an ASGI 3 one."""
+
+    async def asgi3(scope, receive, send):
+        await app(scope)(receive, send)
+
+    return asgi3
+
+
+def end_async(app, kind, loop, lifespan):
+    """Cancel what is left, tell the application, close the loop."""
+    import asyncio
+
+    async def cancel():
+        keep = {asyncio.current_task(), lifespan and lifespan.task}
+        tasks = asyncio.all_tasks(loop) - keep
+        for task in tasks:
+            task.cancel("the server is stopping")
+        if tasks:
+            await asyncio.wait(tasks, timeout=5)
+
+    try:
+        loop.run_until_complete(cancel())
+        if lifespan is not None:
+            loop.run_until_complete(lifespan.shutdown())
+        if kind == "rsgi" and hasattr(app, "__rsgi_del__"):
+            app.__rsgi_del__(loop)
+        loop.run_until_complete(cancel())
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.run_until_complete(loop.shutdown_default_executor(5))
+    except BaseException as error:
+        _shoal.log("error", "While stopping: " + format_exception(error))
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()
+
+
+class Lifespan:
+    """The application's lifespan (ASGI): started before, ended after all requests."""
+
+    def __init__(self, app, loop, state):
+        import asyncio
+
+        self.app = app
+        self.loop = loop
+        self.state = state
+        self.inbox = asyncio.Queue()
+        self.started = asyncio.Event()
+        self.stopped = asyncio.Event()
+        self.task = None
+        self.error = None
+        self.answer = None
+
+    async def startup(self):
+        """Return when the application is ready; StartError when it says it failed."""
+        self.task = self.loop.create_task(self.run())
+        self.inbox.put_nowait({"type": "lifespan.startup"})
+        await self.started.wait()
+        if self.answer == "lifespan.startup.failed":
+            raise StartError("the application's lifespan start-up failed"
+                             + (f": {self.message}" if self.message else "")) from self.error
+        if self.answer is None and CONFIG["lifespan"] == "on":
+            raise StartError("the application does not support lifespan, and --lifespan on "
+                             "demands it") from self.error
+        if self.answer is None:
+            why = f" ({self.error!r})" if self.error is not None else ""
+            _shoal.log("info", "the application does not support lifespan" + why)
+
+    async def shutdown(self):
+        """Tell the application that all is over, and wait until it says so or returns."""
+        if self.task is None or self.task.done():
+            return
+        self.inbox.put_nowait({"type": "lifespan.shutdown"})
+        await self.stopped.wait()
+        if self.answer == "lifespan.shutdown.failed":
+            _shoal.log("error", f"the application's lifespan shutdown failed: {self.message}")
+        elif self.error is not None:
+            _shoal.log("error", "Exception in lifespan: " + format_exception(self.error))
+
+    async def run(self):
+        scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"},
+                 "state": self.state}
+        try:
+            await self.app(scope, self.inbox.get, self.send)
+        except BaseException as error:
+            self.error = error
+        finally:
+            self.started.set()
+            self.stopped.set()
+
+    async def send(self, message):
+        """What the application calls; raises for anything out of place."""
+        kind = message["type"]
+        stage, event = ((("lifespan.startup.complete", "lifespan.startup.failed"), self.started)
+                        if not self.started.is_set() else
+                        (("lifespan.shutdown.complete", "lifespan.shutdown.failed"), self.stopped))
+        if kind not in stage or event.is_set():
+            raise RuntimeError(f"{kind!r} is no lifespan message, or out of place")
+        self.answer = kind
+        self.message = message.get("message", "")
+        event.set()

@@ -1,0 +1,346 @@
+/* See LICENSE for the terms. */
+/*
+ * A server process: threads, the keeper's commands, the end.
+ *
+ * The thread that listens to the keeper (the "listener" here) shares with the
+ * shards their inboxes, their slots in the shared mapping, and what struct
+ * server says.  It never takes a GIL.
+ */
+#include "interp/server.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "core/bug.h"
+#include "core/conf.h"
+#include "core/cpu.h"
+#include "core/mem.h"
+#include "core/util.h"
+#include "interp/interp.h"
+#include "proto/h1.h"
+
+/* Python frames and C extensions are deep; memory is taken as it is used. */
+#define SHARD_STACK (16u << 20)
+/* A stack of 100 frames arrives well within it. */
+#define STACK_WAIT_MS 200
+#define STACK_TEXT (16u << 10)
+
+/* Runs in the shard: the keeper wants it to drain. */
+static void
+on_drain(struct letter *m, struct shard *s)
+{
+	(void)m;
+	log_debug(&s->log, "draining: %u connections, %u requests", s->n_conns,
+	    s->n_reqs);
+	shard_drain(s);
+}
+
+static void
+drain_all(struct server *sv)
+{
+	if (atomic_exchange(&sv->draining, true))
+		return;
+	for (unsigned i = 0; i < sv->start->count; i++) {
+		struct berth *b = &sv->berths[i];
+
+		inbox_post(&b->shard->inbox, &b->shard->loop, &b->drain);
+	}
+}
+
+/* What faulthandler wrote within STACK_WAIT_MS. */
+static size_t
+read_stack(struct server *sv, char *text, size_t size)
+{
+	struct pollfd p = { .fd = sv->stack_pipe[0], .events = POLLIN };
+	size_t n = 0;
+
+	while (n < size && poll(&p, 1, STACK_WAIT_MS) == 1) {
+		ssize_t k = read(p.fd, text + n, size - n);
+
+		if (k <= 0)
+			break;
+		n += (size_t)k;
+	}
+	return n;
+}
+
+/*
+ * faulthandler's signal handler runs on the shard's thread whatever it is
+ * doing, and writes the Python stack of that thread: no GIL needed.
+ */
+static void
+report_stack(struct server *sv, unsigned id)
+{
+	const struct child_start *start = sv->start;
+	struct slot *slot;
+	char text[STACK_TEXT];
+	struct str s = { text, 0 };
+	char prefix[48];
+	int tid;
+
+	if (id < start->first || id - start->first >= start->count)
+		return;
+	slot = shm_slot(start->shm, start->generation, id);
+	tid = slot->tid;
+	if (tid <= 0 || syscall(SYS_tgkill, getpid(), tid, STACK_SIGNAL) == -1)
+		return;
+	s.n = read_stack(sv, text, sizeof(text));
+	snprintf(prefix, sizeof(prefix), "shard %u is stuck in Python: ", id);
+	if (s.n > 0)
+		log_text(start->log, LEVEL_WARNING, prefix, s);
+	else
+		log_warn(start->log, "shard %u is stuck and its Python stack "
+		    "could not be read", id);
+}
+
+/* One command; false: the keeper is gone. */
+static bool
+obey(struct server *sv)
+{
+	struct ctl m;
+	int n = ctl_recv(sv->start->control, &m);
+
+	if (n == 0)
+		return false;
+	if (n < 0)
+		return true;
+	switch (m.type) {
+	case CTL_DRAIN:
+		drain_all(sv);
+		break;
+	case CTL_STOP:
+		_exit(EXIT_CLEAN);
+	case CTL_STACK:
+		report_stack(sv, m.shard);
+		break;
+	default:
+		break;
+	}
+	return true;
+}
+
+static void *
+listener(void *arg)
+{
+	struct server *sv = arg;
+	struct pollfd p = { .fd = sv->start->control, .events = POLLIN };
+
+	while (poll(&p, 1, -1) != -1 || errno == EINTR) {
+		if (p.revents == 0 || obey(sv))
+			continue;
+		log_warn(sv->start->log, "the keeper is gone: draining");
+		drain_all(sv);
+		break;
+	}
+	return NULL;
+}
+
+static void
+note_end(struct server *sv)
+{
+	pthread_mutex_lock(&sv->lock);
+	sv->ended++;
+	pthread_cond_signal(&sv->end);
+	pthread_mutex_unlock(&sv->lock);
+}
+
+static void
+pin(const struct berth *b)
+{
+	const struct cpu_plan *plan = b->server->start->plan;
+	int cpu = cpu_of_shard(plan, b->shard->id);
+	cpu_set_t set;
+
+	if (cpu < 0)
+		return;
+	CPU_ZERO(&set);
+	CPU_SET((unsigned)cpu, &set);
+	if (sched_setaffinity(0, sizeof(set), &set) == -1)
+		log_warn(&b->shard->log, "cannot be pinned to CPU %d: %s", cpu,
+		    strerror(errno));
+}
+
+/* A shard's thread, or, with placement process, the main one. */
+static void *
+run_berth(void *arg)
+{
+	struct berth *b = arg;
+	char name[16];
+
+	snprintf(name, sizeof(name), "shoal-%u", b->shard->id);
+	if (b->server->start->isolation == ISOLATION_INTERP)
+		prctl(PR_SET_NAME, name);
+	mem_bind_arena();
+	pin(b);
+	b->shard->slot->tid = (int32_t)syscall(SYS_gettid);
+	b->code = interp_run(b);
+	note_end(b->server);
+	return NULL;
+}
+
+static void
+on_ignored(int sig)
+{
+	(void)sig;
+}
+
+/*
+ * The terminal sends INT to the whole group, and people send TERM to every
+ * process of a name: the keeper decides, not we.  A handler instead of
+ * SIG_IGN, since what is ignored stays so in the application's subprocesses.
+ */
+static void
+set_signals(void)
+{
+	struct sigaction none = { .sa_handler = on_ignored,
+		.sa_flags = SA_RESTART };
+	struct sigaction pipe_gone = { .sa_handler = SIG_IGN };
+	sigset_t all;
+
+	sigaction(SIGINT, &none, NULL);
+	sigaction(SIGTERM, &none, NULL);
+	sigaction(SIGQUIT, &none, NULL);
+	sigaction(SIGHUP, &none, NULL);
+	sigaction(SIGUSR1, &none, NULL);
+	/* Python's subprocess restores it in the child. */
+	sigaction(SIGPIPE, &pipe_gone, NULL);
+	sigemptyset(&all);
+	sigprocmask(SIG_SETMASK, &all, NULL);
+}
+
+static int
+make_berths(struct server *sv)
+{
+	const struct child_start *start = sv->start;
+
+	sv->berths = mem_zero(sizeof(*sv->berths) * start->count);
+	for (unsigned i = 0; i < start->count; i++) {
+		struct berth *b = &sv->berths[i];
+		int err;
+
+		b->server = sv;
+		b->drain.fn = on_drain;
+		b->code = EXIT_START;
+		b->shard = mem_alloc(sizeof(*b->shard));
+		err = shard_init(b->shard, start, start->first + i, &proto_h1);
+		if (err) {
+			log_crit(start->log, "shard %u cannot start: %s",
+			    start->first + i, strerror(-err));
+			return EXIT_START;
+		}
+	}
+	return 0;
+}
+
+static int
+spawn(pthread_t *t, void *(*fn)(void *), void *arg)
+{
+	pthread_attr_t attr;
+	int err;
+
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, SHARD_STACK);
+	err = pthread_create(t, &attr, fn, arg);
+	pthread_attr_destroy(&attr);
+	return err;
+}
+
+/* Shards on threads; the main thread listens until all have ended. */
+static int
+run_threads(struct server *sv)
+{
+	unsigned n = sv->start->count;
+	pthread_t ear;
+	int code = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		struct berth *b = &sv->berths[i];
+		int err = spawn(&b->thread, run_berth, b);
+
+		if (err) {
+			log_crit(sv->start->log, "no thread for shard %u: %s",
+			    b->shard->id, strerror(err));
+			_exit(EXIT_START);
+		}
+	}
+	if (spawn(&ear, listener, sv) != 0)
+		_exit(EXIT_START);
+	pthread_mutex_lock(&sv->lock);
+	while (sv->ended < n)
+		pthread_cond_wait(&sv->end, &sv->lock);
+	pthread_mutex_unlock(&sv->lock);
+	for (unsigned i = 0; i < n; i++)
+		code = MAX(code, sv->berths[i].code);
+	return code;
+}
+
+static int
+run_here(struct server *sv)
+{
+	pthread_t ear;
+
+	if (spawn(&ear, listener, sv) != 0)
+		return EXIT_START;
+	run_berth(&sv->berths[0]);
+	return sv->berths[0].code;
+}
+
+int
+server_run(const struct child_start *start)
+{
+	struct server sv = { .start = start };
+	int code;
+
+	set_signals();
+	pthread_mutex_init(&sv.load, NULL);
+	pthread_mutex_init(&sv.lock, NULL);
+	pthread_cond_init(&sv.end, NULL);
+	if (pipe2(sv.stack_pipe, O_CLOEXEC | O_NONBLOCK) == -1)
+		return EXIT_START;
+	code = make_berths(&sv);
+	if (code)
+		return code;
+	code = interp_main(&sv);
+	if (code)
+		return code;
+	if (start->isolation == ISOLATION_INTERP)
+		code = run_threads(&sv);
+	else
+		code = run_here(&sv);
+	for (unsigned i = 0; i < start->count; i++)
+		log_fini(&sv.berths[i].shard->log);
+	/* Not exit(): other threads of Python's may still be there. */
+	_exit(code);
+}
+
+bool
+server_may_switch(const struct server *sv)
+{
+	return sv->start->isolation == ISOLATION_INTERP &&
+	    sv->start->conf->isolation == CONF_ISOLATION_AUTO;
+}
+
+void
+server_refused(struct server *sv, const char *module, bool late)
+{
+	ctl_send(sv->start->control, late ? CTL_LATE_REFUSED : CTL_REFUSED,
+	    sv->start->first, module);
+}
+
+bool
+server_failed(struct server *sv, const char *what)
+{
+	/* Every shard would say the same: the first is enough. */
+	if (atomic_exchange(&sv->failed, true))
+		return false;
+	ctl_send(sv->start->control, CTL_FAILED, sv->start->first, what);
+	return true;
+}

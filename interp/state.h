@@ -1,0 +1,118 @@
+/* See LICENSE for the terms. */
+/*
+ * struct pystate: everything Python of one interpreter.
+ *
+ * It is the state of the interpreter's _shoal module, so nothing of it is
+ * static and nothing crosses interpreters.  Reached from the shard (shard->py)
+ * and from our objects (each keeps a plain pointer: the module outlives them,
+ * since interp.c holds it).
+ *
+ * Thread: whoever holds the interpreter's GIL.
+ */
+#ifndef INTERP_STATE_H
+#define INTERP_STATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "interp/py.h"
+
+struct aloop;
+struct berth;
+struct scope_cache;
+struct shard;
+struct wpool;
+
+/* Interned strings: member, text. */
+#define STATE_NAMES(X) \
+	X(type, "type") \
+	X(asgi, "asgi") \
+	X(http_version, "http_version") \
+	X(method, "method") \
+	X(scheme, "scheme") \
+	X(path, "path") \
+	X(raw_path, "raw_path") \
+	X(query_string, "query_string") \
+	X(root_path, "root_path") \
+	X(headers, "headers") \
+	X(client, "client") \
+	X(server, "server") \
+	X(state, "state") \
+	X(extensions, "extensions") \
+	X(body, "body") \
+	X(more_body, "more_body") \
+	X(status, "status") \
+	X(http, "http") \
+	X(http_request, "http.request") \
+	X(http_disconnect, "http.disconnect") \
+	X(response_start, "http.response.start") \
+	X(response_body, "http.response.body") \
+	X(done, "done") \
+	X(set_result, "set_result") \
+	X(create_future, "create_future") \
+	X(throw_, "throw") \
+	X(close, "close") \
+	X(stop, "stop") \
+	X(ready, "_ready") \
+	X(scheduled, "_scheduled") \
+	X(stopping, "_stopping") \
+	X(request_name, "request")
+
+struct state_names {
+#define X(member, text) PyObject *member;
+	STATE_NAMES(X)
+#undef X
+};
+
+struct pystate {
+	struct berth *berth;
+	struct shard *shard;
+	PyObject *module;		/* _shoal itself */
+	PyObject *boot;			/* boot.py's module */
+	struct state_names s;
+
+	PyTypeObject *selector_type;
+	PyTypeObject *exchange_type;	/* an ASGI request */
+	PyTypeObject *send_type;
+	PyTypeObject *receive_type;
+	PyTypeObject *done_type;	/* awaitable that is done */
+	PyTypeObject *flow_type;	/* awaitable that may wait */
+	PyTypeObject *rsgi_scope_type;
+	PyTypeObject *rsgi_headers_type;
+	PyTypeObject *rsgi_proto_type;
+	PyTypeObject *rsgi_stream_type;
+	PyTypeObject *rsgi_coro_type;
+	PyTypeObject *wsgi_call_type;
+	PyTypeObject *wsgi_input_type;
+
+	PyObject *app;			/* what is called */
+	PyObject *loop;
+	PyObject *task_type;		/* asyncio.Task */
+	PyObject *cancelled;		/* asyncio.CancelledError */
+	PyObject *task_kwargs;		/* loop, eager_start, name */
+	PyObject *done;			/* the one object of done_type */
+	PyObject *format_exc;		/* boot.py: exception to text */
+	PyObject *empty_bytes;
+	PyObject *empty_str;
+	PyObject *more_false;		/* for http.request messages */
+
+	struct aloop *aloop;		/* set by the selector */
+	struct scope_cache *cache;
+	struct wpool *wpool;
+	PyObject *scope;		/* ASGI: what all requests have alike */
+	PyObject *asgi_info;		/* scope["asgi"], copied a request */
+	PyObject *lifespan_state;	/* dict, copied a request; or NULL */
+	bool ready;			/* serving: a refusal is late */
+};
+
+/* Makes names and types; -1 with an exception. */
+int state_init(struct pystate *st, PyObject *module);
+
+/* The pystate of a shard. */
+static inline struct pystate *
+state_of(const void *py)
+{
+	return (struct pystate *)(uintptr_t)py;
+}
+
+#endif

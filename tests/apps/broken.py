@@ -1,0 +1,9 @@
+"""Does not import."""
+
+
+def inner():
+    raise RuntimeError("the import went wrong")
+
+
+inner()
+asgi = None

@@ -1,0 +1,25 @@
+"""Ends its process: ?how=exit by os._exit, segv by a null pointer."""
+
+import os
+
+from kit import answer, query, reply
+
+
+def leave(how):
+    if how == "exit":
+        os._exit(9)
+    import ctypes
+
+    ctypes.string_at(0)
+
+
+async def asgi(scope, receive, send):
+    if "how" in query(scope):
+        leave(query(scope)["how"])
+    await reply(send, "stayed\n")
+
+
+def wsgi(environ, start_response):
+    if "how" in query(environ):
+        leave(query(environ)["how"])
+    return answer(start_response, "stayed\n")

@@ -1,0 +1,62 @@
+"""Lifespan in its variants; writes what happens to $EVENTS.
+
+$LIFESPAN: ok, fails, raises, late (raises after startup), nostop (fails at
+shutdown), slow (takes a second), none (does not know it), exits.
+"""
+
+import asyncio
+import os
+
+from kit import reply
+
+
+def note(line):
+    with open(os.environ["EVENTS"], "a") as out:
+        out.write(line + "\n")
+
+
+async def asgi(scope, receive, send):
+    how = os.environ.get("LIFESPAN", "ok")
+    if scope["type"] != "lifespan":
+        note("request")
+        state = scope.get("state")
+        if state is None:
+            return await reply(send, "no state\n")
+        seen = state.setdefault("mine", 0)
+        state["mine"] = 1
+        state["shared"].append(1)
+        text = "%s %d %d\n" % (
+            state["word"], seen, len(state["shared"]))
+        return await reply(send, text)
+    if how == "none":
+        raise ValueError("no lifespan here")
+    note("scope %s %s" % (scope["asgi"]["version"],
+        scope["asgi"].get("spec_version")))
+    message = await receive()
+    assert message == {"type": "lifespan.startup"}, message
+    if how == "slow":
+        await asyncio.sleep(1)
+    if how == "exits":
+        raise SystemExit(5)
+    if how == "fails":
+        await send({"type": "lifespan.startup.failed",
+            "message": "no database today"})
+        return
+    if how == "raises":
+        raise RuntimeError("startup went wrong")
+    if "state" in scope:
+        scope["state"].update(word="hello", shared=[])
+    note("startup")
+    await send({"type": "lifespan.startup.complete"})
+    if how == "late":
+        await asyncio.sleep(0.05)
+        raise RuntimeError("lifespan ended early")
+    message = await receive()
+    assert message == {"type": "lifespan.shutdown"}, message
+    note("shutdown")
+    if how == "nostop":
+        await send({"type": "lifespan.shutdown.failed",
+            "message": "could not say goodbye"})
+        return
+    await send({"type": "lifespan.shutdown.complete"})
+    note("left")

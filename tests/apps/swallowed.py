@@ -1,0 +1,12 @@
+"""Tries numpy at its top and goes on without it where it is refused."""
+
+try:
+    import numpy
+except ImportError:
+    numpy = None
+
+from kit import reply
+
+
+async def asgi(scope, receive, send):
+    await reply(send, "with\n" if numpy else "without\n")

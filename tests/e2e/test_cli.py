@@ -1,0 +1,177 @@
+"""The command line: what it says, what it takes, how APP may be written."""
+
+import os
+import re
+
+import pytest
+
+from shoal import APPS, Server, copy_of, run, version
+
+HELLO = b"Hello, world!\n"
+
+
+def test_version():
+    text = version()
+    assert re.search(r"(?i)\bshoal \d+\.\d+", text), text
+    assert re.search(r"(?i)python\D+3\.1\d\.\d+", text), text
+    assert re.search(r"(?i)llhttp\D+9\.4\.3", text), text
+    assert re.search(r"(?i)jemalloc|asan|tsan", text), text
+    assert "interp" in text and "process" in text, text
+    assert run("--version").code == 0
+    assert run("-V").stdout == text
+
+
+def test_help():
+    done = run("--help")
+    assert (done.code, done.stderr) == (0, "")
+    for option in ("--host", "--port", "--bind", "--uds", "--workers",
+            "--isolation", "--interface", "--blocking-threads",
+            "--graceful-timeout", "--working-dir", "--factory",
+            "--venv", "--log-level", "--access-log",
+            "--stall-report", "--adopt-after", "--header-timeout",
+            "--keep-alive-timeout", "--limit-request-line",
+            "--lifespan", "--pid-file", "--turn-budget"):
+        assert re.search(option + r"\b", done.stdout), option
+    assert "SHOAL_" in done.stdout
+    assert all(len(line) <= 80 for line in done.stdout.splitlines())
+
+
+@pytest.mark.parametrize("args", [
+    [], ["--no-such-option", "plain:asgi"], ["--port", "x", "plain:asgi"],
+    ["--port", "70000", "plain:asgi"], ["--workers", "-1", "plain:asgi"],
+    ["--isolation", "sideways", "plain:asgi"],
+    ["--interface", "cgi", "plain:asgi"], ["--port"],
+    ["--graceful-timeout", "soon", "plain:asgi"],
+    ["plain:asgi", "another:app"],
+], ids=lambda args: " ".join(args) or "nothing")
+def test_a_wrong_usage_is_2_and_one_line(args):
+    done = run(*args)
+    assert done.code == 2, done.stderr
+    assert done.stdout == ""
+    assert 1 <= len(done.log) <= 3, done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("app", [
+    "plain:asgi", "plain", "plain:holder.inner", "plain:Holder.inner",
+    "plain.py:asgi", "plain.py", str(APPS / "plain.py") + ":asgi"])
+def test_forms_of_the_application(app):
+    with Server(app) as server:
+        assert server.get("/").body == HELLO
+
+
+def test_a_factory():
+    with Server("plain:factory", "--factory") as server:
+        assert server.get("/").body == HELLO
+    with Server("plain:wsgi_factory", "--factory",
+            "--interface", "wsgi") as server:
+        assert server.get("/").body == HELLO
+
+
+@pytest.mark.parametrize("option", ["--working-dir", "--app-dir", "--chdir"])
+def test_the_working_directory(option, tmp_path):
+    with Server("surroundings:asgi", option, APPS,
+            cwd=tmp_path) as server:
+        told = server.json("/interpreter")
+        assert os.path.samefile(told["cwd"], APPS), told
+
+
+def test_packages_and_modules_below(tmp_path):
+    copy_of(tmp_path, "kit.py")
+    inner = tmp_path / "outer" / "inner"
+    inner.mkdir(parents=True)
+    (tmp_path / "outer" / "__init__.py").write_text("")
+    (inner / "__init__.py").write_text("")
+    (inner / "mod.py").write_text((APPS / "plain.py").read_text())
+    with Server("outer.inner.mod:asgi", cwd=tmp_path) as server:
+        assert server.get("/").body == HELLO
+    with Server("outer/inner/mod.py:asgi", cwd=tmp_path) as server:
+        assert server.get("/").body == HELLO
+
+
+def test_options_from_the_environment(tmp_path):
+    with Server("whoami:asgi", workers=0, env={
+            "SHOAL_WORKERS": "3", "SHOAL_ISOLATION": "process",
+            "SHOAL_PORT": "0"}) as server:
+        assert len(server.children()) == 3
+    # the command line goes first
+    with Server("whoami:asgi", workers=1, env={
+            "SHOAL_WORKERS": "3",
+            "SHOAL_ISOLATION": "process"}) as server:
+        assert len(server.children()) == 1
+
+
+def test_options_of_other_servers_are_taken():
+    with Server("plain:wsgi", "--threads", "4", "--timeout", "30",
+            "--loop", "uvloop", "--backlog", "100") as server:
+        assert server.get("/").body == HELLO
+        assert server.logged(r"\[WARNING\].*loop"), server.log
+
+
+def test_as_many_shards_as_cpus():
+    with Server("whoami:asgi", "--workers", "auto", "--isolation",
+            "process") as server:
+        assert len(server.children()) <= len(os.sched_getaffinity(0))
+        assert len(server.children()) >= 1
+
+
+def test_one_cpu_in_the_mask_is_one_shard():
+    cpu = min(os.sched_getaffinity(0))
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {cpu})
+    try:
+        with Server("whoami:asgi", "--workers", "auto", "--isolation",
+                "process") as server:
+            assert len(server.children()) == 1
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def test_the_access_log():
+    with Server("mux:asgi", "--access-log") as server:
+        with server.connect() as c:
+            c.get("/plain?secret=1")
+            c.get('/missing"\\')
+            c.send("GET / HTTP/1.1\r\n\r\n")
+            c.recv_response()
+        server.wait_log(r'\[ACCESS\] .*127\.0\.0\.1.* '
+            r'"GET /plain HTTP/1\.1" 200 14 ')
+        server.wait_log(r'\[ACCESS\] .*\\x22\\x5c HTTP/1\.1" 404 8 ')
+        assert not server.logged("secret"), server.log
+    with Server("mux:asgi") as server:
+        assert server.get("/plain").status == 200
+        assert not server.logged("ACCESS"), server.log
+
+
+def test_the_log_level():
+    with Server("plain:asgi", "--log-level", "debug") as server:
+        assert server.get("/").status == 200
+    done = run("--log-level", "error", "--port", "0", "broken:asgi")
+    assert done.code == 3
+    assert "the import went wrong" in done.stderr
+    assert "[INFO]" not in done.stderr, done.stderr
+
+
+def test_response_headers_are_options():
+    with Server("plain:asgi", "--server-header", "off") as server:
+        assert not server.get("/").all("server")
+    with Server("plain:asgi") as server:
+        assert server.get("/").all("server") in ([], ["shoal"])
+
+
+def test_output_of_the_application(tmp_path):
+    (tmp_path / "talking.py").write_text(
+        "import sys\n"
+        "print('to stdout', flush=True)\n"
+        "print('to stderr', file=sys.stderr)\n"
+        "def application(environ, start_response):\n"
+        "\tprint('more', file=environ['wsgi.errors'], flush=True)\n"
+        "\tprint('buffered')\n"
+        "\tstart_response('200 OK', [])\n"
+        "\treturn [b'']\n")
+    with Server("talking", cwd=tmp_path) as server:
+        assert server.get("/").status == 200
+        server.wait_log("^to stderr$")
+        server.wait_log("^more$")
+        assert server.stop() == 0
+        assert server.out == ["to stdout", "buffered"], server.out

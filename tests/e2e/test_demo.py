@@ -1,0 +1,62 @@
+"""The example application of `make demo` (tools/demo)."""
+
+import json
+
+import pytest
+
+from shoal import HERE, Server, until
+
+DEMO = HERE.parents[1] / "tools" / "demo"
+NO_STORE = ("cache-control", "no-store")
+JSON = ("content-type", "application/json")
+
+
+@pytest.fixture(scope="module")
+def server(isolation):
+    with Server("app:app", "--working-dir", DEMO, "--isolation", isolation,
+                workers=2) as server:
+        server.where = isolation
+        yield server
+
+
+def test_the_page(server):
+    got = server.get("/")
+    page = (DEMO / "page.html").read_bytes()
+    assert got.answer() == (200, [
+        ("content-type", "text/html; charset=utf-8"), NO_STORE], page)
+    with server.connect() as c:
+        c.request("HEAD", "/")
+        assert c.recv_response("HEAD").answer() == (200, got.fields(), b"")
+
+
+def test_every_shard_says_who_it_is(server):
+    seen = {}
+
+    def both():
+        with server.connect() as c:
+            got = c.get("/api/whoami?close")
+            assert got.connection == "close", got
+            c.assert_closed()
+        who = got.json()
+        assert who["isolation"] == server.where, who
+        assert who["pid"] in server.children(), who
+        seen[who["shard"]] = who
+        return len(seen) == 2
+
+    until(both, "both shards")
+
+
+def test_the_other_routes(server):
+    with server.connect() as c:
+        who = c.get("/api/slow?s=0.01").json()
+        assert who["slept"] == 0.01, who
+        assert c.post("/api/echo", b"abc").body == b"abc"
+        got = c.get("/stream")
+        assert got.framing == "chunked" and len(got.chunks) == 20, got
+        assert got.body.startswith(b"line 1 of 20 from "), got
+        assert c.get("/nowhere").answer() == (404, [JSON, NO_STORE],
+            json.dumps({"error": "not found", "path": "/nowhere"}).encode()
+            + b"\n")
+        assert c.post("/").answer() == (405, [JSON, NO_STORE,
+            ("allow", "GET")], b'{"error": "method not allowed"}\n')
+        c.assert_open()

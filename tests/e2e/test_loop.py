@@ -1,0 +1,49 @@
+"""asyncio's semantics in the shard's loop: the checks of apps/loops.py."""
+
+import re
+
+import pytest
+
+from shoal import APPS, Server, at_once
+
+NAMES = re.findall(r"^@check\nasync def (\w+)",
+    (APPS / "loops.py").read_text(), re.M)
+
+
+@pytest.fixture(scope="module")
+def server(isolation):
+    # to_thread keeps its threads, getaddrinfo and children nothing
+    with Server("loops:asgi", "--isolation", isolation) as server:
+        yield server
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_asyncio(server, name):
+    got = server.get("/?check=" + name)
+    assert (got.status, got.body.decode()) == (200, "ok")
+    # the loop is well, and the next request finds nothing left over
+    assert server.get("/?check=a_request_is_a_task").body == b"ok"
+    if "exits" in name:
+        server.expect("SystemExit")
+
+
+def test_requests_have_contexts_of_their_own(server):
+    def ask(i):
+        return server.get("/context?id=%d" % i).body.decode()
+
+    assert at_once(8, ask) == [
+        "unset %d %d %d" % (i, i, i) for i in range(8)]
+
+
+@pytest.mark.asan
+def test_every_check_at_once(isolation):
+    """The checks share a loop without disturbing each other."""
+    alone = re.compile("debug_mode|handler|factory|exits|eager|order|later")
+    names = [name for name in NAMES if not alone.search(name)]
+    with Server("loops:asgi", "--isolation", isolation) as server:
+        conns = [server.connect() for _ in names]
+        for conn, name in zip(conns, names):
+            conn.request("GET", "/?check=" + name)
+        for conn, name in zip(conns, names):
+            got = conn.recv_response()
+            assert got.body == b"ok", (name, got.body.decode())

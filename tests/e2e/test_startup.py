@@ -1,0 +1,75 @@
+"""A start that fails: exit 3, the traceback once, and what to do."""
+
+import re
+
+import pytest
+
+from shoal import run
+
+FIRST = ("--port", "0", "--workers", "2", "--interface", "asgi")
+
+
+def failed(*args, **more):
+    """Run to the end and give the log, without its info lines."""
+    done = run(*FIRST, *args, **more)
+    assert done.code == 3, (done.code, done.stderr)
+    assert "listening at" not in done.stderr, done.stderr
+    assert done.stdout == "", done.stdout
+    return done.stderr
+
+
+@pytest.mark.asan
+def test_an_import_that_raises(isolation):
+    text = failed("--isolation", isolation, "broken:asgi")
+    assert text.count("Traceback (most recent call last)") == 1, text
+    assert text.count("RuntimeError: the import went wrong") == 1, text
+    # the application's frames, and none of the server's
+    assert "in inner" in text and "broken.py" in text, text
+    assert "boot.py" not in text and "importlib" not in text, text
+    assert len(re.findall("could not (be )?start", text)) >= 1, text
+
+
+def test_a_syntax_error(isolation, tmp_path):
+    (tmp_path / "garbled.py").write_text('"""Not Python."""\n\ndef (:\n')
+    text = failed("--isolation", isolation, "garbled:asgi", cwd=tmp_path)
+    assert text.count("SyntaxError") == 1, text
+    assert "garbled.py" in text and "line 3" in text, text
+
+
+def test_an_import_that_exits(isolation):
+    text = failed("--isolation", isolation, "loud:asgi")
+    assert "this application does not want to start" in text, text
+
+
+@pytest.mark.parametrize("app, said", [
+    ("nowhere:app", "nowhere"),
+    ("plain:missing", "missing"),
+    ("plain:holder.missing", "missing"),
+    ("nowhere.py:app", "nowhere.py"),
+    ("kit", "'app'"),
+    ("kit:TEXT", "str"),
+])
+def test_an_application_that_is_not_there(app, said):
+    text = failed(app)
+    assert said in text, text
+    assert "Traceback" not in text, text
+
+
+def test_a_module_missing_inside_the_application(tmp_path):
+    (tmp_path / "needy.py").write_text("import absent_module\napp = None\n")
+    text = failed("needy:app", cwd=tmp_path)
+    assert text.count("Traceback (most recent call last)") == 1, text
+    assert "No module named 'absent_module'" in text, text
+
+
+def test_no_such_directory(tmp_path):
+    done = run("--working-dir", tmp_path / "no", "plain:asgi")
+    assert done.code in (2, 3), done.stderr
+    assert str(tmp_path / "no") in done.stderr, done.stderr
+
+
+def test_a_factory_that_raises(tmp_path):
+    (tmp_path / "made.py").write_text(
+        "def make():\n\traise LookupError('nothing to make')\n")
+    text = failed("--factory", "made:make", cwd=tmp_path)
+    assert text.count("LookupError: nothing to make") == 1, text

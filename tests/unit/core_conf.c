@@ -1,0 +1,418 @@
+/* See LICENSE for the terms. */
+/*
+ * core/conf.c, core/conf_opt.c, core/conf_help.c
+ */
+#include "core/conf.h"
+
+#include <errno.h>
+
+#include "core/conf_opt.h"
+#include "tests/unit/t.h"
+
+#define WORDS 300
+
+static struct conf c;
+static struct conf_error err;
+
+/* Splits a text at spaces, as a shell does; "''" is the empty word. */
+static int
+split(char *text, char **v)
+{
+	int n = 0;
+
+	for (char *p = strsep(&text, " "); p; p = strsep(&text, " "))
+		if (*p && n < WORDS - 1)
+			v[n++] = strcmp(p, "''") == 0 ? p + 2 : p;
+	v[n] = NULL;
+	return n;
+}
+
+/*
+ * Parses "shoal <args>" in the environment <env>, whose variables stand
+ * between spaces.  The strings are gone afterwards, as the conf must not need
+ * them.
+ */
+static int
+parse(const char *args, const char *env)
+{
+	char line[2000], vars[2000], *argv[WORDS], *envp[WORDS];
+	int argc, code;
+
+	conf_fini(&c);
+	snprintf(line, sizeof(line), "shoal %s", args);
+	snprintf(vars, sizeof(vars), "%s", env);
+	argc = split(line, argv);
+	split(vars, envp);
+	code = conf_parse(&c, &err, argc, argv, envp);
+	memset(line, 'x', sizeof(line));
+	memset(vars, 'x', sizeof(vars));
+	return code;
+}
+
+/* That <args> are refused, and that the user is told all of these words. */
+static void
+refused(const char *args, const char *env, const char *a, const char *b)
+{
+	OK(parse(args, env) == -EINVAL);
+	if (!OK(strstr(err.text, a) && strstr(err.text, b)))
+		fprintf(stderr, "\tshoal %s: %s\n", args, err.text);
+	OK(!strchr(err.text, '\n'));
+}
+
+static void
+defaults_are_those_of_the_list(void)
+{
+	OK(parse("main:app", "") == 0);
+	OK_STR(c.app, "main:app");
+	OK(!c.factory && !c.access_log && c.date_header);
+	OK(!c.working_dir && !c.venv && !c.uds && !c.pid_file);
+	OK_STR(c.host, "127.0.0.1");
+	OK(c.port == 8000 && c.backlog == 2048 && c.bind.n == 0);
+	OK(c.uds_permissions == -1);
+	OK(c.workers == 0 && c.max_workers == 0 && c.blocking_threads == 0);
+	OK(c.pin == CONF_PIN_AUTO && c.isolation == CONF_ISOLATION_AUTO);
+	OK(c.interface == CONF_INTERFACE_AUTO);
+	OK(c.lifespan == CONF_LIFESPAN_AUTO && c.log_level == LEVEL_INFO);
+	OK(c.limit_request_line == 8192 && c.limit_request_field == 8192);
+	OK(c.limit_request_head == 32768 && c.limit_request_fields == 100);
+	OK(c.limit_request_body == 1 << 30 && c.keep_alive_requests == 10000);
+	OK(c.header_timeout_ms == 10000 && c.body_timeout_ms == 30000);
+	OK(c.keep_alive_timeout_ms == 75000 && c.send_timeout_ms == 30000);
+	OK(c.graceful_timeout_ms == 30000 && c.drain_grace_ms == 250);
+	OK(c.turn_budget_us == 1000 && c.stall_report_ms == 1000);
+	OK(c.adopt_after_ms == 200 && c.max_connections == 0);
+	OK_STR(c.server_header, "shoal");
+	OK_STR(c.root_path, "");
+	OK_STR(c.notices, "");
+}
+
+static void
+values_stand_apart_or_attached(void)
+{
+	OK(parse("--port 1 a", "") == 0 && c.port == 1);
+	OK(parse("--port=2 a", "") == 0 && c.port == 2);
+	OK(parse("a -w 3", "") == 0 && c.workers == 3);
+	OK(parse("a -w4", "") == 0 && c.workers == 4);
+	OK(parse("a --workers auto", "") == 0 && c.workers == 0);
+	OK(parse("a --uds=a=b", "") == 0);
+	OK_STR(c.uds, "a=b");
+	OK(parse("a --port 1 --port 2", "") == 0 && c.port == 2);
+	OK(parse("a --process-name=", "") == 0);
+	OK_STR(c.process_name, "");
+	/* gunicorn writes one of its names so. */
+	OK(parse("a --limit-request-field_size 4k", "") == 0);
+	OK(c.limit_request_field == 4096);
+}
+
+static void
+flags_have_a_negative_form(void)
+{
+	OK(parse("a --access-log --factory", "") == 0);
+	OK(c.access_log && c.factory);
+	OK(parse("a --access-log --no-access-log", "") == 0 && !c.access_log);
+	OK(parse("a --no-date-header", "") == 0 && !c.date_header);
+	OK(parse("a --date-header=off", "") == 0 && !c.date_header);
+	refused("a --no-port", "", "--no-port", "no such option");
+	refused("a --no-factory=on", "", "--no-factory", "no value");
+	refused("a --factory=perhaps", "", "perhaps", "on or off");
+}
+
+static void
+the_application_stands_anywhere_and_its_arguments_behind(void)
+{
+	OK(parse("--port 1 m:a --factory", "") == 0);
+	OK_STR(c.app, "m:a");
+	OK(c.app_argc == 1 && !c.app_argv[1]);
+	OK_STR(c.app_argv[0], "shoal");
+	OK(parse("m:a -- --port 3 x --", "") == 0);
+	OK(c.port == 8000 && c.app_argc == 5 && !c.app_argv[5]);
+	OK_STR(c.app_argv[1], "--port");
+	OK_STR(c.app_argv[4], "--");
+	OK(parse("--factory -- m:a y", "") == 0 && c.app_argc == 2);
+	OK_STR(c.app, "m:a");
+	OK(parse("", "SHOAL_APP=e:a") == 0);
+	OK_STR(c.app, "e:a");
+	refused("a b", "", "'b'", "behind --");
+	refused("", "", "no application", "main:app");
+	refused("--", "", "no application", "main:app");
+	refused("''", "", "empty", "main:app");
+}
+
+static void
+times_are_kept_in_the_members_unit(void)
+{
+	OK(parse("a --header-timeout 2", "") == 0);
+	OK(c.header_timeout_ms == 2000);
+	OK(parse("a --header-timeout 1.5s", "") == 0);
+	OK(c.header_timeout_ms == 1500);
+	OK(parse("a --graceful-timeout 1h30m", "") == 0);
+	OK(c.graceful_timeout_ms == 5400000);
+	OK(parse("a --turn-budget 250us", "") == 0 && c.turn_budget_us == 250);
+	OK(parse("a --drain-grace 1us", "") == 0 && c.drain_grace_ms == 1);
+	OK(parse("a --keep-alive-timeout 0", "") == 0);
+	OK(c.keep_alive_timeout_ms == 0);
+}
+
+static void
+names_of_other_servers_work(void)
+{
+	OK(parse("a --http1-header-read-timeout 1500", "") == 0);
+	OK(c.header_timeout_ms == 1500);
+	OK(parse("a --timeout-keep-alive 5", "") == 0);
+	OK(c.keep_alive_timeout_ms == 5000);
+	OK(parse("a --keep-alive 2 --threads 8 --chdir /x --pid p", "") == 0);
+	OK(c.keep_alive_timeout_ms == 2000 && c.blocking_threads == 8);
+	OK_STR(c.working_dir, "/x");
+	OK_STR(c.pid_file, "p");
+	OK(parse("a --workers-kill-timeout 1m --shards 2", "") == 0);
+	OK(c.graceful_timeout_ms == 60000 && c.workers == 2);
+	OK(parse("a --url-path-prefix /x/ --log-level trace", "") == 0);
+	OK_STR(c.root_path, "/x");
+	OK(c.log_level == LEVEL_DEBUG);
+	OK(parse("a --no-server-header", "") == 0 && !c.server_header);
+	refused("a --http1-header-read-timeout x", "", "milliseconds", "10ms");
+}
+
+static void
+meaningless_options_are_noticed_once_each(void)
+{
+	OK(parse("a --loop uvloop --no-ws --runtime-mode=st -k x", "") == 0);
+	OK_STR(c.app, "a");
+	OK(strstr(c.notices, "--loop has no effect: ") == c.notices);
+	OK(strstr(c.notices, "\n--no-ws has no effect: ") != NULL);
+	OK(strstr(c.notices, "\n-k has no effect: ") != NULL);
+	OK(c.notices[strlen(c.notices) - 1] == '\n');
+	refused("a --loop", "", "--loop", "needs a value");
+}
+
+static void
+too_many_notices_are_cut_between_lines(void)
+{
+	char args[1900] = "a";
+
+	for (int i = 0; i < 80; i++)
+		strcat(args, " --ws --no-ws --preload");
+	OK(parse(args, "") == 0);
+	OK(strlen(c.notices) < sizeof(c.notices));
+	OK(c.notices[strlen(c.notices) - 1] == '\n');
+}
+
+static void
+lists_gather(void)
+{
+	char args[1900] = "a";
+
+	OK(parse("a -b :1 --bind unix:/x --bind=[::1]:3", "") == 0);
+	OK(c.bind.n == 3);
+	OK_STR(c.bind.v[1], "unix:/x");
+	OK_STR(c.bind.v[2], "[::1]:3");
+	OK(parse("a", "SHOAL_BIND=h:1,,h:2,") == 0 && c.bind.n == 2);
+	OK_STR(c.bind.v[1], "h:2");
+	OK(parse("a -b h:3", "SHOAL_BIND=h:1,h:2") == 0 && c.bind.n == 1);
+	for (int i = 0; i <= CONF_LIST_MAX; i++)
+		strcat(args, " -b h:1");
+	refused(args, "", "-b", "64");
+	refused("a --bind=", "", "--bind", "not empty");
+}
+
+static void
+the_command_line_wins_over_the_environment(void)
+{
+	OK(parse("a", "SHOAL_PORT=1 PORT=2") == 0 && c.port == 1);
+	OK(parse("a --port 3", "SHOAL_PORT=1") == 0 && c.port == 3);
+	OK(parse("a", "PORT=2 WEB_CONCURRENCY=7") == 0);
+	OK(c.port == 2 && c.workers == 7);
+	OK(parse("a -w 1", "WEB_CONCURRENCY=x SHOAL_WORKERS=y") == 0);
+	OK(c.workers == 1);
+	OK(parse("a", "SHOAL_WORKERS=2 WEB_CONCURRENCY=7") == 0);
+	OK(c.workers == 2);
+	OK(parse("a", "SHOAL_ACCESS_LOG=1 SHOAL_DATE_HEADER=off") == 0);
+	OK(c.access_log && !c.date_header);
+	OK(parse("a", "SHOAL_GRACEFUL_TIMEOUT=1m SHOAL_LOG_LEVEL=DEBUG") == 0);
+	OK(c.graceful_timeout_ms == 60000 && c.log_level == LEVEL_DEBUG);
+	refused("a", "SHOAL_WORKERS=x", "$SHOAL_WORKERS", "from 1 to 1024");
+	refused("a", "WEB_CONCURRENCY=x", "$WEB_CONCURRENCY", "'x'");
+	refused("a", "PORT=70000", "$PORT", "65535");
+}
+
+static void
+an_empty_variable_is_no_variable(void)
+{
+	OK(parse("a", "SHOAL_PORT= PORT=9 WEB_CONCURRENCY=") == 0);
+	OK(c.port == 9 && c.workers == 0);
+}
+
+static void
+variables_that_others_set_do_no_harm(void)
+{
+	OK(parse("a", "SHOAL_PORT=tcp://10.0.0.1:80 SHOAL_VERSION=0.1 "
+	         "SHOAL_SERVICE_HOST=10.0.0.1 SHOAL_PORT_80_TCP=x "
+	         "SHOAL_ =x SHOAL_=y =z junk") == 0);
+	OK(c.port == 8000 && !c.version);
+	OK(strstr(c.notices, "tcp://10.0.0.1:80") != NULL);
+	OK(strchr(c.notices, '\n')[1] == '\0');
+	OK(parse("a", "SHOAL_WORKER=4") == 0);
+	OK_STR(c.notices, "$SHOAL_WORKER has no effect; did you mean "
+	       "$SHOAL_WORKERS?\n");
+}
+
+static void
+a_bad_value_says_what_is_accepted(void)
+{
+	refused("a --port 70000", "", "--port: '70000'", "from 0 to 65535");
+	refused("a --port -1", "", "'-1'", "65535");
+	refused("a --limit-request-line 1", "", "--limit-request-line",
+	        "from 256 to 1m");
+	refused("a --header-timeout 0", "", "from 10ms to 1h", "seconds");
+	refused("a --isolation x", "", "'x'", "auto, interp, process");
+	refused("a --log-level loud", "",
+	        "one of critical, error, warning, info, debug", "'loud'");
+	refused("a --uds-permissions 0888", "", "octal", "777");
+	refused("a --uds-permissions 7777", "", "octal", "777");
+	refused("a -w 1025", "", "-w", "auto, or a number from 1 to 1024");
+	refused("a --port", "", "--port needs a value", "65535");
+	refused("a --host --port 1", "", "--host needs a value", "ADDRESS");
+	refused("a --port=", "", "--port: ''", "65535");
+	refused("a --port 99999999999999999999", "", "--port", "65535");
+}
+
+static void
+a_mode_is_octal(void)
+{
+	OK(parse("a --uds-permissions 660", "") == 0);
+	OK(c.uds_permissions == 0660);
+	OK(parse("a --uds-permissions 0o600", "") == 0);
+	OK(c.uds_permissions == 0600);
+	OK(parse("a --uds-permissions 0", "") == 0 && c.uds_permissions == 0);
+}
+
+static void
+an_unknown_option_suggests_the_nearest(void)
+{
+	refused("a --prot 1", "", "--prot;", "did you mean --port?");
+	refused("a --work 1", "", "--work;", "did you mean --workers?");
+	refused("a --thread=1", "", "--thread;", "did you mean --threads?");
+	refused("a --acess-log", "", "--acess-log;", "--access-log?");
+	refused("a --xyzzyx", "", "--xyzzyx;", "see shoal --help");
+	refused("a --x", "", "--x;", "see shoal --help");
+	refused("a --=x", "", "--;", "see shoal --help");
+	refused("a -z", "", "-z", "see shoal --help");
+	refused("a --aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+	        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "",
+	        "no such option", "see shoal --help");
+}
+
+static void
+contradictions_are_refused_or_noticed(void)
+{
+	refused("a --limit-request-field 64k", "", "--limit-request-field",
+	        "--limit-request-head");
+	OK(parse("a --limit-request-field 64k --limit-request-head 64k", "")
+	   == 0);
+	refused("a --root-path x", "", "'x'", "slash");
+	refused("a --server-header x\r\ny:z", "", "--server-header",
+	        "printable");
+	OK(parse("a --server-header off", "") == 0 && !c.server_header);
+	OK(parse("a --bind h:1 --port 3", "PORT=4") == 0);
+	OK_STR(c.notices, "--port has no effect beside --bind\n");
+	OK(parse("a --uds /x", "PORT=4") == 0);
+	OK_STR(c.notices, "");
+	OK(parse("a --limit-request-body 0", "") == 0);
+	OK(c.limit_request_body == INT64_MAX);
+}
+
+static void
+help_and_version_need_nothing_else(void)
+{
+	OK(parse("--help", "SHOAL_PORT=x") == 0 && c.help && !c.version);
+	OK(parse("-h", "") == 0 && c.help);
+	OK(parse("-V", "SHOAL_HELP=1") == 0 && c.version && !c.help);
+	OK(parse("-hV", "") == 0 && c.help && c.version);
+}
+
+static void
+help_is_complete_and_narrow(void)
+{
+	char *text = NULL, name[80];
+	size_t size = 0;
+	FILE *f = open_memstream(&text, &size);
+
+	conf_help(f);
+	fclose(f);
+	for (size_t i = 0; i < OPT_ROWS; i++) {
+		const struct opt *o = &opt_table[i];
+
+		if (!o->name || o->type == OPT_TARGET)
+			continue;
+		opt_print_dashed(name, sizeof(name), o->name);
+		if (!OK(strstr(text, name)))
+			fprintf(stderr, "\t%s\n", name);
+		opt_print_env(name, sizeof(name), o->name);
+		OK(!opt_has_env(o) || strstr(text, name));
+	}
+	for (size_t i = 0; i < OPT_ALIASES; i++) {
+		opt_print_dashed(name, sizeof(name), opt_aliases[i].name);
+		OK(strstr(text, name) != NULL);
+	}
+	for (char *line = text, *end; (end = strchr(line, '\n')) != NULL;
+	     line = end + 1)
+		if (!OK(end - line <= 79 && (end == line || end[-1] != ' ')))
+			fprintf(stderr, "\t%.*s\n", (int)(end - line), line);
+	free(text);
+}
+
+/* Two rows of one name or letter, or an alias of nothing. */
+static void
+the_list_has_no_slips(void)
+{
+	for (size_t i = 0; i < OPT_ROWS; i++)
+		for (size_t j = 0; j < i; j++)
+			OK(!opt_table[i].name || !opt_table[j].name ||
+			   (strcmp(opt_table[i].name, opt_table[j].name) != 0 &&
+			   (!opt_table[i].letter || opt_table[i].letter !=
+			   opt_table[j].letter)));
+	for (size_t i = 0; i < OPT_ALIASES; i++) {
+		OK(opt_named(str_of(opt_aliases[i].name)) == NULL);
+		OK(opt_named(str_of(opt_aliases[i].of)) != NULL);
+	}
+}
+
+/* A list as long as it gets, from everywhere, must fit the counted memory. */
+static void
+all_texts_find_room(void)
+{
+	OK(parse("a --host h --uds u --venv v --root-path /r/ --pid-file p "
+	         "--process-name n --server-header s --working-dir w -- x y",
+	         "SHOAL_BIND=a,b,c,d,e,f,g,h,i,j,k,l,m SHOAL_BIN=x") == 0);
+	OK(c.bind.n == 13);
+	OK_STR(c.bind.v[12], "m");
+	OK_STR(c.app_argv[2], "y");
+}
+
+static void
+tests(void)
+{
+	T(defaults_are_those_of_the_list);
+	T(values_stand_apart_or_attached);
+	T(flags_have_a_negative_form);
+	T(the_application_stands_anywhere_and_its_arguments_behind);
+	T(times_are_kept_in_the_members_unit);
+	T(names_of_other_servers_work);
+	T(meaningless_options_are_noticed_once_each);
+	T(too_many_notices_are_cut_between_lines);
+	T(lists_gather);
+	T(the_command_line_wins_over_the_environment);
+	T(an_empty_variable_is_no_variable);
+	T(variables_that_others_set_do_no_harm);
+	T(a_bad_value_says_what_is_accepted);
+	T(a_mode_is_octal);
+	T(an_unknown_option_suggests_the_nearest);
+	T(contradictions_are_refused_or_noticed);
+	T(help_and_version_need_nothing_else);
+	T(help_is_complete_and_narrow);
+	T(the_list_has_no_slips);
+	T(all_texts_find_room);
+	conf_fini(&c);
+}
+
+T_MAIN(tests)
