@@ -58,7 +58,7 @@ more(struct arena *a, size_t n)
 	size_t size = MAX(n, (size_t)ARENA_FIRST);
 	struct arena_block *b;
 
-	if (n > a->limit || size > a->limit - MIN(a->limit, a->used))
+	if (size > a->limit - MIN(a->limit, a->used))
 		return 0;
 	b = mem_try(sizeof(*b) + size);
 	if (!b)

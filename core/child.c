@@ -136,12 +136,16 @@ void
 child_dismiss(struct family *f, struct gen *g, struct child *c,
     enum ctl_type how, unsigned ms)
 {
+	uint64_t deadline = f->now + ms * NS_PER_MS;
+
 	if (!c->pid) {
 		c->state = CHILD_GONE;
 		return;
 	}
 	c->state = CHILD_LEAVING;
-	c->deadline = f->now + ms * NS_PER_MS;
+	/* Told again, it does not get more time than it had. */
+	if (!c->deadline || c->deadline > deadline)
+		c->deadline = deadline;
 	child_set_slots(f, g, c, SLOT_DRAINING);
 	/* One that is dead already, or never reads, meets its deadline. */
 	ctl_send(c->control, how, 0, NULL);

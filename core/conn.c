@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -61,6 +62,15 @@ const struct xport_ops xport_plain = {
 	.name = { "http", 4 },
 };
 
+/* Open ones, the dead not counted. */
+static void
+count(struct shard *s, int more)
+{
+	s->n_conns += (unsigned)more;
+	atomic_store_explicit(&s->slot->open, s->n_conns,
+	    memory_order_relaxed);
+}
+
 /*
  * The end: nothing is sent or read any more.  The protocol, which may be our
  * caller, hears of it in the clean step, where the memory goes, too.
@@ -82,6 +92,7 @@ die(struct conn *c)
 	loop_del(&s->loop, &c->io);
 	c->xport->close(c);
 	c->io.fd = -1;
+	count(s, -1);
 	list_del(&c->dirty);
 	list_del(&c->again);
 	list_del(&c->node);
@@ -131,15 +142,44 @@ on_timer(struct timer *t)
 		die(c);
 }
 
-/* The peer takes nothing (hardening: slow read). */
+/* Bytes sent, and not yet acknowledged or taken. */
+static int
+queued(const struct conn *c)
+{
+	int n;
+
+	return ioctl(c->io.fd, TIOCOUTQ, &n) == 0 ? n : 0;
+}
+
+static void
+set_stall(struct conn *c)
+{
+	struct shard *s = c->shard;
+
+	timer_set(&s->loop.wheel, &c->stall, s->loop.now +
+	    (uint64_t)s->conf->send_timeout_ms * NS_PER_MS);
+}
+
+/*
+ * The socket took nothing.  It says that it is writable only when a good part
+ * of a large buffer is free, which may take a slow reader minutes: it is the
+ * one who took nothing of that either who is given up, and what the kernel
+ * holds for him.
+ */
 static void
 on_stall(struct timer *t)
 {
 	struct conn *c = container_of(t, struct conn, stall);
+	int left = queued(c);
 
+	if (left < c->queued) {
+		c->queued = left;
+		set_stall(c);
+		return;
+	}
 	log_debug(&c->shard->log, "connection %llu: no progress in sending, "
 	    "closed", (unsigned long long)c->id);
-	die(c);
+	conn_reset(c);
 }
 
 static void
@@ -200,7 +240,7 @@ conn_open(struct shard *s, int fd, const struct peer *peer, unsigned listener)
 		goto fail_poll;
 	if (list_empty(&c->node))
 		list_add_tail(&s->conns, &c->node);
-	s->n_conns++;
+	count(s, 1);
 	return 0;
 
 fail_poll:
@@ -216,7 +256,6 @@ void
 conn_free(struct conn *c)
 {
 	c->proto->lost(c);
-	c->shard->n_conns--;
 	bytes_fini(&c->in, &c->shard->chunks);
 	bytes_fini(&c->out, &c->shard->chunks);
 	mem_free(c);
@@ -313,10 +352,10 @@ conn_read(struct conn *c)
 void
 conn_put(struct conn *c, const void *data, size_t n)
 {
-	if (c->state == CONN_DEAD)
+	if (c->state >= CONN_LINGER)
 		return;
 	if (bytes_put(&c->out, &c->shard->chunks, data, n) != 0) {
-		conn_abort(c);
+		conn_reset(c);
 		return;
 	}
 	if (bytes_len(&c->out) >= CONN_OUT_HIGH)
@@ -329,11 +368,11 @@ conn_reserve(struct conn *c, size_t n)
 {
 	unsigned char *p;
 
-	if (c->state == CONN_DEAD)
+	if (c->state >= CONN_LINGER)
 		return NULL;
 	p = bytes_reserve(&c->out, &c->shard->chunks, n);
 	if (!p)
-		conn_abort(c);
+		conn_reset(c);
 	return p;
 }
 
@@ -376,11 +415,12 @@ send_out(struct conn *c)
 		}
 		bytes_drop(&c->out, &s->chunks, (size_t)k);
 		/* Less than asked for: the socket is full, an edge will come */
-		if ((size_t)k < want)
+		if ((size_t)k < want) {
 			c->writable = false;
+			c->queued = queued(c);
+		}
 		if (k > 0 || !timer_is_set(&c->stall))
-			timer_set(&s->loop.wheel, &c->stall, s->loop.now +
-			    (uint64_t)s->conf->send_timeout_ms * NS_PER_MS);
+			set_stall(c);
 	}
 	return true;
 }
@@ -437,6 +477,8 @@ conn_close(struct conn *c, bool linger)
 {
 	if (c->state != CONN_OPEN)
 		return;
+	/* Not to be shed: what waits in <out> is to arrive. */
+	conn_set_idle(c, false);
 	c->state = CONN_CLOSING;
 	c->linger = linger;
 	timer_stop(&c->shard->loop.wheel, &c->timer);
@@ -451,11 +493,24 @@ conn_abort(struct conn *c)
 }
 
 void
+conn_reset(struct conn *c)
+{
+	const struct linger none = { .l_onoff = 1, .l_linger = 0 };
+
+	if (c->state == CONN_DEAD)
+		return;
+	setsockopt(c->io.fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none));
+	die(c);
+}
+
+void
 conn_set_idle(struct conn *c, bool idle)
 {
 	struct shard *s = c->shard;
 
-	if (c->idle == idle && !list_empty(&c->node))
+	/* A dead one is on the list of the dead. */
+	if (c->state == CONN_DEAD || (c->idle == idle &&
+	    !list_empty(&c->node)))
 		return;
 	c->idle = idle;
 	list_del(&c->node);

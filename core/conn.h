@@ -16,8 +16,9 @@
  *            writing only, and input is thrown away until the peer closes,
  *            LINGER_NS pass or LINGER_BYTES come: closing a socket with
  *            unread input would reset it, and the peer lose our last answer.
+ *   LINGER   that; appending does nothing any more.
  *   DEAD     no descriptor; on the shard's dead list until the clean step,
- *            where proto->lost() hears of it.  Appending to it does nothing.
+ *            where proto->lost() hears of it.  Appending does nothing.
  *
  * Edge-triggered: <readable> and <writable> say what the kernel last told.
  * The peer's FIN does not end a connection: a client may shut its side and
@@ -122,6 +123,7 @@ struct conn {
 	struct peer peer;
 	uint64_t id;			/* of this process, for logs */
 	uint32_t lingered;		/* bytes thrown away in LINGER */
+	int queued;			/* in the kernel, when it was full */
 	uint8_t state;			/* enum conn_state */
 	uint8_t listener;		/* index of the address it came by */
 	bool readable;			/* the kernel may have more */
@@ -129,8 +131,8 @@ struct conn {
 	bool paused;			/* the protocol wants no input now */
 	bool eof;			/* the peer's FIN was read */
 	bool hup;			/* RDHUP seen: read to the end */
-	bool full;			/* <out> was above HIGH: room() is owed */
-	bool linger;			/* close politely: input may be unread */
+	bool full;			/* <out> was too full: room() is owed */
+	bool linger;			/* close politely; see CLOSING */
 	bool idle;			/* between requests: may be shed */
 };
 
@@ -167,8 +169,13 @@ void conn_timeout(struct conn *c, uint32_t ms);
 
 /* Sends what waits, then closes.  <linger>: input may be unread. */
 void conn_close(struct conn *c, bool linger);
-/* Ends it now, whatever waits. */
+/* Ends it now, whatever waits; what the kernel has is still sent. */
 void conn_abort(struct conn *c);
+/*
+ * The same, so that the client can tell a cut from an end: over TCP it is
+ * reset.  A Unix socket's peer sees an end like any other; there is no other.
+ */
+void conn_reset(struct conn *c);
 
 /* Marks it idle or busy; an idle one may be shed under pressure. */
 void conn_set_idle(struct conn *c, bool idle);

@@ -185,6 +185,7 @@ gen_ready(struct keeper *k, struct gen *g)
 	watch(k);
 	if (old->state == GEN_SERVING)
 		gen_dismiss(f, old, CTL_DRAIN, drain_ms(k));
+	start_waiting(k);
 }
 
 static void
@@ -217,9 +218,10 @@ on_ready(struct keeper *k, struct gen *g, struct child *c, unsigned shard)
 static void
 on_refused(struct keeper *k, struct gen *g, const char *what)
 {
-	if (g->state == GEN_LEAVING)
+	/* A process refuses nothing; one that leaves need not be heard. */
+	if (g->state == GEN_LEAVING || g->isolation != ISOLATION_INTERP)
 		return;
-	if (!k->opts->may_switch || g->isolation != ISOLATION_INTERP) {
+	if (!k->opts->may_switch) {
 		log_warn(k->log, "%s: does not support an interpreter a "
 		    "shard; --isolation process does", what);
 		return;
@@ -236,10 +238,11 @@ on_refused(struct keeper *k, struct gen *g, const char *what)
 static void
 on_late_refused(struct keeper *k, struct gen *g, const char *what)
 {
-	if (g->late || g->state == GEN_LEAVING)
+	if (g->late || g->state == GEN_LEAVING ||
+	    g->isolation != ISOLATION_INTERP)
 		return;
 	g->late = true;
-	if (!k->opts->may_switch || g->isolation != ISOLATION_INTERP) {
+	if (!k->opts->may_switch) {
 		log_warn(k->log, "%s: imported while serving, does not support "
 		    "an interpreter a shard; --isolation process does", what);
 		return;

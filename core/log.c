@@ -2,8 +2,8 @@
 /*
  * The log; see the header for who may call what.
  *
- * A line is composed on the stack (struct line), escaped while it is copied,
- * and appended whole to the log's buffer.  The buffer goes to the descriptor
+ * A line is composed on the stack (core/line.h) and appended whole to the log's
+ * buffer.  The buffer goes to the descriptor
  * in pieces of whole lines, none above PIPE_BUF:
  *
  *	written in part	the rest stays; if a line was cut and the rest is then
@@ -16,7 +16,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -28,18 +27,9 @@
 #include <unistd.h>
 
 #include "core/bug.h"
+#include "core/date.h"
+#include "core/line.h"
 #include "core/util.h"
-
-_Static_assert(LOG_LINE <= PIPE_BUF, "lines of several writers would mix");
-
-/* Room for "\xNN" or "..." and the line's end is kept back. */
-#define LINE_ROOM (LOG_LINE - 8)
-
-struct line {
-	size_t n;
-	bool full;		/* something was left out: will end in "..." */
-	char text[LOG_LINE];
-};
 
 static const struct {
 	const char *name;
@@ -62,134 +52,17 @@ log_level_name(enum log_level level)
 	return levels[level].name;
 }
 
-/* Bytes that are known to be harmless. */
-static void
-put(struct line *ln, const char *p, size_t n)
-{
-	if (n > LINE_ROOM - ln->n) {
-		n = LINE_ROOM - ln->n;
-		ln->full = true;
-	}
-	/* memcpy() must not see NULL, not even for no bytes. */
-	if (n)
-		memcpy(ln->text + ln->n, p, n);
-	ln->n += n;
-}
-
-static void
-puts_plain(struct line *ln, const char *z)
-{
-	put(ln, z, strlen(z));
-}
-
-static void
-put_number(struct line *ln, uint64_t v, unsigned width)
-{
-	char buf[20];
-	size_t at = sizeof(buf);
-
-	do {
-		buf[--at] = (char)('0' + v % 10);
-		v /= 10;
-	} while (v || sizeof(buf) - at < width);
-	put(ln, buf + at, sizeof(buf) - at);
-}
-
-static void
-put_hex(struct line *ln, unsigned char c)
-{
-	static const char hex[] = "0123456789abcdef";
-	char esc[4] = { '\\', 'x', hex[c >> 4], hex[c & 15] };
-
-	/* An escape is written whole or not at all. */
-	if (sizeof(esc) > LINE_ROOM - ln->n)
-		ln->full = true;
-	else
-		put(ln, esc, sizeof(esc));
-}
-
-/*
- * The length of the character at <p> that may be shown as it is, or 0.
- *
- * RFC 3629, section 4: no overlong forms, no surrogates, nothing above
- * U+10FFFF.  U+0080 to U+009F are left out, too: terminals obey them.
- */
-static size_t
-utf8_shown(const unsigned char *p, size_t n)
-{
-	size_t len = p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : 2;
-	unsigned char lo = 0x80, hi = 0xbf;
-
-	if (p[0] < 0xc2 || p[0] > 0xf4 || n < len)
-		return 0;
-	if (p[0] == 0xc2 || p[0] == 0xe0)
-		lo = 0xa0;
-	else if (p[0] == 0xed)
-		hi = 0x9f;
-	else if (p[0] == 0xf0)
-		lo = 0x90;
-	else if (p[0] == 0xf4)
-		hi = 0x8f;
-	if (p[1] < lo || p[1] > hi)
-		return 0;
-	for (size_t i = 2; i < len; i++)
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-	return len;
-}
-
-/*
- * Bytes from outside.  With <quoted>, also what would end or fake a quoted
- * field is escaped.
- */
-static void
-put_escaped(struct line *ln, struct str s, bool quoted)
-{
-	const unsigned char *p = (const unsigned char *)s.p;
-	size_t i = 0, run = 0, len;
-
-	while (i < s.n && !ln->full) {
-		if (p[i] >= 0x80)
-			len = utf8_shown(p + i, s.n - i);
-		else
-			len = p[i] >= 0x20 && p[i] != 0x7f && !(quoted &&
-			      (p[i] == '"' || p[i] == '\\'));
-		i += len;
-		if (len)
-			continue;
-		put(ln, s.p + run, i - run);
-		put_hex(ln, p[i]);
-		run = ++i;
-	}
-	put(ln, s.p + run, i - run);
-}
-
-/*
- * The date in UTC, without libc's lock for time zones.  Days are counted from
- * 1 March of a leap cycle, so that the leap day is the last of its year
- * (Hinnant, "chrono-compatible low-level date algorithms").
- */
 static void
 date_print(char *buf, size_t size, int64_t second)
 {
-	int64_t days = second / 86400 + 719468;
-	unsigned of_day = (unsigned)(second % 86400);
-	unsigned era = (unsigned)(days / 146097);
-	unsigned doe = (unsigned)(days % 146097);
-	unsigned yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
-	unsigned doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
-	unsigned mp = (5 * doy + 2) / 153;
-	unsigned month = mp < 10 ? mp + 3 : mp - 9;
-	unsigned year = yoe + era * 400 + (month <= 2);
+	struct date d = date_split(second);
 
-	snprintf(buf, size, "%04u-%02u-%02u %02u:%02u:%02u", year % 10000,
-	         month, doy - (153 * mp + 2) / 5 + 1, of_day / 3600,
-	         of_day / 60 % 60, of_day % 60);
+	snprintf(buf, size, "%04u-%02u-%02u %02u:%02u:%02u", d.year % 10000,
+	         d.month, d.day, d.hour, d.minute, d.second);
 }
 
-/* Everything that stands before the text.  Returns the second it is. */
-static int64_t
-line_begin(struct log *l, struct line *ln, const char *tag)
+int64_t
+log_begin(struct log *l, struct line *ln, const char *tag)
 {
 	struct timespec now;
 
@@ -203,12 +76,12 @@ line_begin(struct log *l, struct line *ln, const char *tag)
 	}
 	ln->n = 0;
 	ln->full = false;
-	puts_plain(ln, l->date);
-	put(ln, ".", 1);
-	put_number(ln, (uint64_t)now.tv_nsec / 1000000, 3);
-	put(ln, " ", 1);
-	puts_plain(ln, tag);
-	puts_plain(ln, l->who);
+	line_text(ln, l->date);
+	line_put(ln, ".", 1);
+	line_number(ln, (uint64_t)now.tv_nsec / 1000000, 3);
+	line_put(ln, " ", 1);
+	line_text(ln, tag);
+	line_text(ln, l->who);
 	return l->second;
 }
 
@@ -314,15 +187,7 @@ append(struct log *l, const char *p, size_t n)
 static void
 line_keep(struct log *l, struct line *ln)
 {
-	/* LINE_ROOM left place for these.  Half a character is dropped. */
-	if (ln->full) {
-		while (ln->n && (ln->text[ln->n - 1] & 0xc0) == 0x80)
-			ln->n--;
-		ln->n -= ln->n && (ln->text[ln->n - 1] & 0x80);
-		memcpy(ln->text + ln->n, "...", 3);
-		ln->n += 3;
-	}
-	ln->text[ln->n++] = '\n';
+	line_close(ln);
 	if (!append(l, ln->text, ln->n))
 		l->lost++;
 }
@@ -337,10 +202,10 @@ report_lost(struct log *l)
 	struct line ln;
 	uint64_t lost = l->lost;
 
-	line_begin(l, &ln, tag_of(l, LEVEL_WARNING));
-	put_number(&ln, lost, 1);
-	puts_plain(&ln, " log lines were lost here: the log could not be "
-	           "written fast enough, or at all");
+	log_begin(l, &ln, tag_of(l, LEVEL_WARNING));
+	line_number(&ln, lost, 1);
+	line_text(&ln, " log lines were lost here: the log could not be "
+	    "written fast enough, or at all");
 	l->lost = 0;
 	line_keep(l, &ln);
 	drain(l);
@@ -351,8 +216,8 @@ report_lost(struct log *l)
 	return false;
 }
 
-static void
-line_end(struct log *l, struct line *ln, bool urgent)
+void
+log_end(struct log *l, struct line *ln, bool urgent)
 {
 	if (l->lost && !report_lost(l)) {
 		l->lost++;
@@ -373,11 +238,11 @@ report_held(struct log *l, struct log_guard *g)
 	if (!held)
 		return;
 	g->held = 0;
-	line_begin(l, &ln, tag_of(l, g->level));
-	put_number(&ln, held, 1);
-	puts_plain(&ln, " more lines like this one were left out: ");
-	put_escaped(&ln, str_of(g->fmt), false);
-	line_end(l, &ln, false);
+	log_begin(l, &ln, tag_of(l, g->level));
+	line_number(&ln, held, 1);
+	line_text(&ln, " more lines like this one were left out: ");
+	line_escaped(&ln, str_of(g->fmt), false);
+	log_end(l, &ln, false);
 }
 
 /*
@@ -433,7 +298,7 @@ log_line(struct log *l, enum log_level level, unsigned burst,
 	char text[LOG_LINE];
 	va_list args;
 	int n, saved = errno;
-	int64_t second = line_begin(l, &ln, tag_of(l, level));
+	int64_t second = log_begin(l, &ln, tag_of(l, level));
 
 	g = guard_of(l, fmt, level, second);
 	if (g->passed >= burst) {
@@ -448,10 +313,10 @@ log_line(struct log *l, enum log_level level, unsigned burst,
 	n = vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
 	s = (struct str){ text, n < 0 ? 0 : MIN((size_t)n, sizeof(text) - 1) };
-	put_escaped(&ln, s, false);
+	line_escaped(&ln, s, false);
 	if (n >= (int)sizeof(text))
 		ln.full = true;
-	line_end(l, &ln, level <= LEVEL_WARNING);
+	log_end(l, &ln, level <= LEVEL_WARNING);
 	errno = saved;
 }
 
@@ -469,9 +334,9 @@ log_text(struct log *l, enum log_level level, const char *prefix,
 	while (text.n) {
 		end = memchr(text.p, '\n', text.n);
 		n = end ? (size_t)(end - text.p) : text.n;
-		line_begin(l, &ln, tag_of(l, level));
-		put_escaped(&ln, str_of(prefix), false);
-		put_escaped(&ln, (struct str){ text.p, n }, false);
+		log_begin(l, &ln, tag_of(l, level));
+		line_escaped(&ln, str_of(prefix), false);
+		line_escaped(&ln, (struct str){ text.p, n }, false);
 		/* Only the last may write, so that the lines stay together. */
 		n += end != NULL;
 		text.p += n;
@@ -479,42 +344,8 @@ log_text(struct log *l, enum log_level level, const char *prefix,
 		if (text.n && !l->lost)
 			line_keep(l, &ln);
 		else
-			line_end(l, &ln, level <= LEVEL_WARNING);
+			log_end(l, &ln, level <= LEVEL_WARNING);
 	}
-	errno = saved;
-}
-
-void
-log_access(struct log *l, const struct access_line *a)
-{
-	struct line ln;
-	struct str target = a->target;
-	const char *query = target.n ? memchr(target.p, '?', target.n) : NULL;
-	int saved = errno;
-
-	if (query)
-		target.n = (size_t)(query - target.p);
-	line_begin(l, &ln, "[ACCESS] ");
-	put_escaped(&ln, a->addr, true);
-	put(&ln, " \"", 2);
-	put_escaped(&ln, a->method, true);
-	put(&ln, " ", 1);
-	/* A long target must not push out what stands behind it. */
-	put_escaped(&ln, (struct str){ target.p, MIN(target.n, 800) }, true);
-	if (target.n > 800)
-		put(&ln, "...", 3);
-	put(&ln, " ", 1);
-	put_escaped(&ln, a->version, true);
-	put(&ln, "\" ", 2);
-	put_number(&ln, a->status, 3);
-	put(&ln, " ", 1);
-	put_number(&ln, a->bytes, 1);
-	put(&ln, " ", 1);
-	put_number(&ln, a->us / 1000, 1);
-	put(&ln, ".", 1);
-	put_number(&ln, a->us % 1000, 3);
-	put(&ln, "ms", 2);
-	line_end(l, &ln, false);
 	errno = saved;
 }
 

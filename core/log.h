@@ -130,23 +130,14 @@ void log_line(struct log *l, enum log_level level, unsigned burst,
 void log_text(struct log *l, enum log_level level, const char *prefix,
               struct str text);
 
-/*
- * A request that was answered.  Bytes are escaped as everywhere, and quotes
- * and backslashes too, so that a client cannot end its field.  The target is
- * written without its query, which may hold secrets.
- */
-struct access_line {
-	struct str addr;
-	struct str method;
-	struct str target;
-	struct str version;	/* as in the request: HTTP/1.1 */
-	unsigned status;
-	uint64_t bytes;		/* of the body sent */
-	uint64_t us;		/* from the request's first byte to the end */
-};
+struct line;
 
-/* Written at every level: who wants no access log does not call this. */
-void log_access(struct log *l, const struct access_line *a);
+/*
+ * For core/alog.c: begins a line with what stands before its text, and returns
+ * the second that it is; and takes a line over.  <urgent>: it is not held.
+ */
+int64_t log_begin(struct log *l, struct line *ln, const char *tag);
+void log_end(struct log *l, struct line *ln, bool urgent);
 
 /* "error" and so on, in lower case. */
 const char *log_level_name(enum log_level level);

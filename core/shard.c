@@ -49,41 +49,65 @@ on_accept_pause(struct timer *t)
 	set_doors(s);
 }
 
-/* The connection that has been idle longest makes place; false: none is. */
-static bool
-shed(struct shard *s)
+/* The connection that has been idle longest, or NULL. */
+static struct conn *
+oldest_idle(struct shard *s)
 {
-	struct list *n = list_first(&s->idle);
+	struct list *n;
 
-	if (!n)
-		return false;
-	conn_abort(container_of(n, struct conn, node));
-	s->slot->drops++;
-	return true;
+	list_each(n, &s->idle) {
+		struct conn *c = container_of(n, struct conn, node);
+
+		/* Otherwise its last answer is still on the way. */
+		if (bytes_len(&c->out) == 0)
+			return c;
+	}
+	return NULL;
 }
 
-/* false: nobody waits at this door, or nobody can be let in. */
+static void
+shed(struct shard *s, struct conn *c)
+{
+	conn_abort(c);
+	s->slot->drops++;
+}
+
+/*
+ * false: nobody waits at this door, or nobody can be let in.  The <first> is
+ * known to wait.
+ */
 static bool
-accept_one(struct door *d)
+accept_one(struct door *d, bool first)
 {
 	struct shard *s = d->shard;
+	bool full = s->n_conns >= s->max_conns;
+	struct conn *oldest = NULL;
 	struct peer peer;
 	int fd;
 
-	if (s->n_conns >= s->max_conns && !shed(s)) {
-		pause_accept(s, "--max-connections is reached");
-		return false;
+	if (full) {
+		oldest = oldest_idle(s);
+		if (!oldest && first)
+			pause_accept(s, "--max-connections is reached");
+		if (!oldest)
+			return false;
 	}
+	/* Somebody may make place only for somebody who is there. */
 	fd = sock_accept(d->io.fd, &peer);
 	if (fd == -ECONNABORTED)
 		return true;
 	if (fd == -EMFILE) {
-		if (!shed(s))
+		oldest = oldest_idle(s);
+		if (oldest)
+			shed(s, oldest);
+		else
 			pause_accept(s, "out of file descriptors or memory");
 		return false;
 	}
 	if (fd < 0)
 		return false;
+	if (full)
+		shed(s, oldest);
 	s->slot->accepted++;
 	if (conn_open(s, fd, &peer, d->addr) != 0)
 		s->slot->drops++;
@@ -97,7 +121,7 @@ on_door(struct io *io, uint32_t events)
 
 	(void)events;
 	for (int i = 0; i < ACCEPT_BATCH && d->open; i++)
-		if (!accept_one(d))
+		if (!accept_one(d, i == 0))
 			return;
 }
 
@@ -161,8 +185,24 @@ on_drain_grace(struct timer *t)
 	struct list *n;
 
 	s->cut = true;
+	/* Not aborted: the last answer may still be on its way. */
 	while ((n = list_first(&s->idle)))
-		conn_abort(container_of(n, struct conn, node));
+		conn_close(container_of(n, struct conn, node), false);
+}
+
+/* The graceful timeout: what still runs is cut. */
+static void
+on_drain_end(struct timer *t)
+{
+	struct shard *s = container_of(t, struct shard, drain_end);
+	struct list *n;
+
+	if (s->n_reqs > 0 || s->n_conns > 0)
+		log_warn(&s->log, "--graceful-timeout is over: %u requests "
+		    "and %u connections are cut", s->n_reqs, s->n_conns);
+	s->over = true;
+	while ((n = list_first(&s->conns)))
+		conn_reset(container_of(n, struct conn, node));
 }
 
 /* A door an address and shard; a shared listener has only the own one. */
@@ -201,7 +241,7 @@ connection_limit(const struct shard *s)
 	n = r.rlim_cur > 2 * FDS_RESERVED ? r.rlim_cur - FDS_RESERVED :
 	    r.rlim_cur / 2;
 	n /= MAX(s->start->count, 1);
-	n = MIN(n, (rlim_t)1 << 30);
+	n = MAX(MIN(n, (rlim_t)1 << 30), 1);
 	return want == 0 ? (unsigned)n : MIN(want, (unsigned)n);
 }
 
@@ -233,6 +273,7 @@ shard_init(struct shard *s, const struct child_start *start, unsigned id,
 	list_init(&s->dead);
 	timer_init(&s->accept_pause, on_accept_pause);
 	timer_init(&s->drain_grace, on_drain_grace);
+	timer_init(&s->drain_end, on_drain_end);
 	s->max_conns = connection_limit(s);
 	make_doors(s);
 	shard_date(s);
@@ -290,14 +331,16 @@ shard_drain(struct shard *s)
 		if (c->state == CONN_OPEN)
 			c->proto->drain(c);
 	}
-	timer_set(&s->loop.wheel, &s->drain_grace, clock_ns() +
+	timer_set(&s->loop.wheel, &s->drain_grace, s->loop.now +
 	    (uint64_t)s->conf->drain_grace_ms * NS_PER_MS);
+	timer_set(&s->loop.wheel, &s->drain_end, s->loop.now +
+	    (uint64_t)s->conf->graceful_timeout_ms * NS_PER_MS);
 }
 
 bool
-shard_is_drained(const struct shard *s)
+shard_is_over(const struct shard *s)
 {
-	return s->draining && s->n_conns == 0 && s->n_reqs == 0;
+	return s->over || (s->draining && s->n_conns == 0 && s->n_reqs == 0);
 }
 
 bool
@@ -307,20 +350,10 @@ shard_is_pending(const struct shard *s)
 	    !list_empty(&s->dirty) || !list_empty(&s->dead);
 }
 
-static void
-read_again(struct shard *s)
-{
-	struct list batch, *n;
-
-	list_init(&batch);
-	list_splice(&batch, &s->again);
-	while ((n = list_pop(&batch)))
-		conn_read(container_of(n, struct conn, again));
-}
-
 void
 shard_poll(struct shard *s, int64_t timeout_ns)
 {
+	struct list batch, *n;
 	int err;
 
 	if (shard_is_pending(s))
@@ -331,13 +364,16 @@ shard_poll(struct shard *s, int64_t timeout_ns)
 		if (!inbox_is_empty(&s->inbox))
 			timeout_ns = 0;
 	}
+	/* Whoever uses up its budget in this step reads on in the next. */
+	list_init(&batch);
+	list_splice(&batch, &s->again);
 	err = loop_wait(&s->loop, timeout_ns);
 	BUG_ON(err < 0);
 	atomic_store_explicit(&s->loop.sleeping, false, memory_order_relaxed);
 	shard_date(s);
 	inbox_read(&s->inbox, s);
-	if (!list_empty(&s->again))
-		read_again(s);
+	while ((n = list_pop(&batch)))
+		conn_read(container_of(n, struct conn, again));
 }
 
 /*

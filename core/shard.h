@@ -16,7 +16,7 @@
  * token is the only thread that touches it; what others want goes by <inbox>.
  *
  * Life: shard_init() -> shard_listen() once the application is loaded (READY)
- * -> turns -> shard_drain() (DRAINING) -> turns until shard_is_drained()
+ * -> turns -> shard_drain() (DRAINING) -> turns until shard_is_over()
  * -> shard_fini().
  */
 #ifndef CORE_SHARD_H
@@ -64,18 +64,19 @@ struct shard {
 	struct list dirty;		/* have output */
 	struct list again;		/* have input left to read */
 	struct list dead;		/* to be freed in the clean step */
-	unsigned n_conns;
+	unsigned n_conns;		/* open */
 	unsigned max_conns;
 	uint64_t next_conn;		/* conn->id */
 	struct door *doors;		/* addresses x shards */
 	unsigned n_doors;
 	struct timer accept_pause;	/* out of descriptors: try later */
 	struct timer drain_grace;	/* idle connections go at its end */
+	struct timer drain_end;		/* everything goes at its end */
 	bool paused;			/* accepts nothing now */
 	bool listening;
 	bool draining;
-	bool cut;			/* drain over: idle ones are closed */
-	unsigned small;			/* requests a run: flush each below it */
+	bool cut;			/* the grace is over: none is idle */
+	bool over;			/* the drain is */
 	const struct proto_ops *proto;	/* of a new connection */
 	const struct app_ops *app;
 	void *py;			/* the interpreter's side: interp/ */
@@ -96,8 +97,8 @@ void shard_fini(struct shard *s);
 int shard_listen(struct shard *s);
 /* No more accepts; idle connections after a grace; the slot DRAINING. */
 void shard_drain(struct shard *s);
-/* Draining, and no connection is left. */
-bool shard_is_drained(const struct shard *s);
+/* Draining, and no connection is left, or the graceful timeout is over. */
+bool shard_is_over(const struct shard *s);
 
 /* Waits at most <timeout_ns>, less if something is ready; then reads. */
 void shard_poll(struct shard *s, int64_t timeout_ns);

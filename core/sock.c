@@ -112,3 +112,12 @@ sock_port(const struct peer *addr)
 		return ntohs(addr->in6.sin6_port);
 	return 0;
 }
+
+bool
+sock_is_any(const struct peer *addr)
+{
+	if (addr->sa.sa_family == AF_INET)
+		return addr->in4.sin_addr.s_addr == htonl(INADDR_ANY);
+	return addr->sa.sa_family == AF_INET6 &&
+	    IN6_IS_ADDR_UNSPECIFIED(&addr->in6.sin6_addr);
+}

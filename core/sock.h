@@ -49,6 +49,8 @@ int sock_local(int fd, struct peer *addr);
 char *sock_addr_text(const struct peer *addr, char *buf);
 /* The same without port and brackets; "" for a Unix socket. */
 char *sock_host_text(const struct peer *addr, char *buf);
+/* 0.0.0.0 or [::]: a connection's own address is another. */
+bool sock_is_any(const struct peer *addr);
 /* 0 for a Unix socket. */
 unsigned sock_port(const struct peer *addr);
 

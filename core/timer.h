@@ -34,7 +34,7 @@ struct timer {
 	struct list node;
 	uint64_t at;			/* due, ns; TIMER_NEVER: not set */
 	uint64_t linked;		/* tick under which it is linked */
-	timer_fn fn;			/* called once a setting, in the shard */
+	timer_fn fn;			/* called once a setting */
 };
 
 struct wheel {

@@ -284,7 +284,7 @@ without_gil(struct aloop *a, int64_t ns)
 static bool
 is_over(const struct aloop *a)
 {
-	return a->stop || shard_is_drained(a->shard);
+	return a->stop || shard_is_over(a->shard);
 }
 
 static int

@@ -6,6 +6,7 @@
 #include "core/conn.h"
 #include "core/shard.h"
 #include "interp/exc.h"
+#include "interp/feed.h"
 #include "interp/flow.h"
 #include "interp/scope.h"
 #include "interp/state.h"
@@ -17,9 +18,7 @@ struct exchange {
 	struct task task;		/* first: the coroutine's part */
 	struct req *req;		/* NULL: released */
 	PyObject *waiters;		/* of receive() and send(), or NULL */
-	Py_buffer body;			/* a body message not yet all taken */
-	Py_ssize_t taken;		/* of it */
-	bool has_body;
+	struct feed body;		/* a message's, not yet all taken */
 	bool more;			/* more_body of that message */
 	bool ended;			/* the response is whole */
 	bool gone;			/* the client left */
@@ -33,15 +32,6 @@ struct port {
 	struct exchange *ex;
 };
 
-static void
-drop_body(struct exchange *ex)
-{
-	if (!ex->has_body)
-		return;
-	ex->has_body = false;
-	PyBuffer_Release(&ex->body);
-}
-
 /* Lets the request go; without a whole response it is answered or cut. */
 static void
 release(struct exchange *ex)
@@ -53,7 +43,7 @@ release(struct exchange *ex)
 	ex->req = NULL;
 	r->app = NULL;
 	req_release(r);
-	drop_body(ex);
+	feed_drop(&ex->body);
 	flow_wake(ex->task.st, &ex->waiters);
 	Py_DECREF(ex);			/* r->app's */
 }
@@ -265,7 +255,7 @@ sent_now(PyObject *self, PyObject **result)
 {
 	struct exchange *ex = (struct exchange *)self;
 
-	if (ex->has_body)
+	if (ex->body.kind)
 		return 0;
 	if (!ex->req && !ex->ended) {
 		PyErr_SetString(PyExc_OSError, "the client has left");
@@ -273,17 +263,6 @@ sent_now(PyObject *self, PyObject **result)
 	}
 	*result = Py_NewRef(Py_None);
 	return 1;
-}
-
-/* Appends what there is space for; 1: all was taken. */
-static int
-push_body(struct exchange *ex)
-{
-	Py_ssize_t left = ex->body.len - ex->taken;
-
-	ex->taken += (Py_ssize_t)res_write(ex->req,
-	    (const char *)ex->body.buf + ex->taken, (size_t)left);
-	return ex->taken == ex->body.len;
 }
 
 /* The body member as a buffer; NULL body counts as empty. */
@@ -313,11 +292,9 @@ get_body(struct exchange *ex, PyObject *msg)
 		    "be bytes, not %.100s", Py_TYPE(body)->tp_name);
 		err = -1;
 	} else {
-		err = PyObject_GetBuffer(body, &ex->body, PyBUF_SIMPLE);
+		err = feed_open(&ex->body, body);
 	}
 	Py_DECREF(body);
-	ex->has_body = err == 0;
-	ex->taken = 0;
 	return err;
 }
 
@@ -325,11 +302,11 @@ get_body(struct exchange *ex, PyObject *msg)
 static bool
 cut_excess(struct exchange *ex)
 {
-	size_t over = res_excess(ex->req, (size_t)ex->body.len);
+	size_t over = res_excess(ex->req, ex->body.end);
 
 	if (over == 0)
 		return false;
-	ex->body.len -= (Py_ssize_t)over;
+	ex->body.end -= over;
 	ex->more = false;
 	return true;
 }
@@ -345,7 +322,7 @@ send_body(struct exchange *ex, PyObject *msg)
 		    "before http.response.start");
 		return -1;
 	}
-	if (ex->has_body) {
+	if (ex->body.kind) {
 		PyErr_SetString(PyExc_RuntimeError, "http.response.body: the "
 		    "message before it is still being sent; await it");
 		return -1;
@@ -354,10 +331,10 @@ send_body(struct exchange *ex, PyObject *msg)
 		return -1;
 	over = cut_excess(ex);
 	if (!ex->more)
-		res_last(ex->req, (size_t)ex->body.len);
-	if (!push_body(ex))
+		res_last(ex->req, ex->body.end);
+	if (!feed_push(&ex->body, ex->req))
 		return 0;
-	drop_body(ex);
+	feed_drop(&ex->body);
 	if (!ex->more && finish(ex) == -1)
 		return -1;
 	if (over) {
@@ -521,7 +498,7 @@ on_over(struct task *t, bool raised)
 	else if (raised)
 		exc_log(t->st, "Exception in the ASGI application", ex->req);
 	else if (ex->req && !left)
-		log_err(&t->st->shard->log, "The ASGI application returned "
+		log_err(&t->st->log, "The ASGI application returned "
 		    "without a complete response: %.*s %.*s",
 		    STR_ARG(ex->req->method), STR_ARG(ex->req->path));
 	release(ex);
@@ -563,9 +540,9 @@ asgi_room(struct req *r)
 {
 	struct exchange *ex = r->app;
 
-	if (!ex->has_body || !push_body(ex))
+	if (!ex->body.kind || !feed_push(&ex->body, r))
 		return;
-	drop_body(ex);
+	feed_drop(&ex->body);
 	if (ex->more)
 		flow_wake(ex->task.st, &ex->waiters);
 	else if (finish(ex) == -1)
@@ -599,7 +576,7 @@ exchange_dealloc(PyObject *self)
 	struct exchange *ex = (struct exchange *)self;
 	PyTypeObject *type = Py_TYPE(self);
 
-	drop_body(ex);
+	feed_drop(&ex->body);
 	Py_XDECREF(ex->waiters);
 	task_fini(&ex->task);
 	PyObject_Free(self);

@@ -34,16 +34,16 @@ exc_log(struct pystate *st, const char *what, const struct req *r)
 	if (!exc)
 		return;
 	if (r)
-		log_err(&st->shard->log, "%s: %.*s %.*s", what,
+		log_err(&st->log, "%s: %.*s %.*s", what,
 		    STR_ARG(r->method), STR_ARG(r->path));
 	else
-		log_err(&st->shard->log, "%s", what);
+		log_err(&st->log, "%s", what);
 	text = exc_text(st, exc);
 	if (text)
 		bytes = PyUnicode_AsEncodedString(text, "utf-8",
 		    "backslashreplace");
 	if (bytes)
-		log_text(&st->shard->log, LEVEL_ERROR, "", (struct str){
+		log_text(&st->log, LEVEL_ERROR, "", (struct str){
 		    PyBytes_AS_STRING(bytes),
 		    (size_t)PyBytes_GET_SIZE(bytes) });
 	PyErr_Clear();
@@ -59,7 +59,7 @@ exc_log_left(struct pystate *st, const struct req *r)
 
 	if (!exc)
 		return;
-	log_info(&st->shard->log, "The client left, and the application "
+	log_info(&st->log, "The client left, and the application "
 	    "raised %s: %.*s", Py_TYPE(exc)->tp_name,
 	    r ? (int)r->path.n : 0, r ? r->path.p : "");
 	Py_DECREF(exc);

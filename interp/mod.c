@@ -2,6 +2,7 @@
 #include "interp/mod.h"
 
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -31,7 +32,7 @@ mod_log(PyObject *m, PyObject *args)
 		[LEVEL_WARNING] = "warning", [LEVEL_INFO] = "info",
 		[LEVEL_DEBUG] = "debug"
 	};
-	struct log *log = &state(m)->shard->log;
+	struct log *log = &state(m)->log;
 	const char *level, *text;
 	Py_ssize_t n;
 
@@ -86,7 +87,7 @@ mod_refused(PyObject *m, PyObject *args)
 		if (!st->ready)
 			wait_for_stop();
 	} else if (!minor) {
-		log_warn(&st->shard->log, "module %s cannot be loaded in an "
+		log_warn(&st->log, "module %s cannot be loaded in an "
 		    "interpreter of its own; use --isolation process", module);
 	}
 	Py_RETURN_NONE;
@@ -308,6 +309,16 @@ make_boot(void)
 	return module;
 }
 
+/* The shard's own log belongs to the token, this one to the GIL. */
+static void
+open_log(struct pystate *st)
+{
+	char who[24];
+
+	snprintf(who, sizeof(who), "shard %u", st->shard->id);
+	log_init(&st->log, st->shard->log.fd, st->shard->log.level, who);
+}
+
 struct pystate *
 mod_attach(struct berth *b)
 {
@@ -320,6 +331,9 @@ mod_attach(struct berth *b)
 	st = state(m);			/* <m> is kept for ever */
 	st->berth = b;
 	st->shard = b->shard;
+	st->shard_ts = PyThreadState_Get();
+	st->arena = b->arena;
+	open_log(st);
 	b->shard->py = st;
 	config = make_config(b);
 	if (!config || PyModule_AddObjectRef(m, "config", config) == -1)

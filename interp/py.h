@@ -32,6 +32,12 @@ PyDict_GetItemRef(PyObject *dict, PyObject *key, PyObject **value)
 		return 1;
 	return PyErr_Occurred() ? -1 : 0;
 }
+
+static inline int
+PyObject_GetOptionalAttr(PyObject *o, PyObject *name, PyObject **value)
+{
+	return _PyObject_LookupAttr(o, name, value);
+}
 #endif
 
 /* A method of our types, whatever calling convention it has. */

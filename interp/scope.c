@@ -2,6 +2,10 @@
 /*
  * The caches are direct-mapped: a new entry replaces the one that has its
  * place.  An entry keeps its own copy of the bytes that it stands for.
+ *
+ * A shard speaks one interface for ever.  So an entry holds one form of what
+ * it stands for, that which the interface's functions make: those of text
+ * (RSGI), or the others.
  */
 #include "interp/scope.h"
 
@@ -21,7 +25,7 @@
 #define CACHED_MAX 256
 
 struct field_entry {
-	PyObject *pair;			/* (bytes, bytes) */
+	PyObject *pair;			/* (bytes, bytes), or (str, str) */
 	uint32_t n;			/* of name and value */
 	uint32_t n_name;
 	char raw[CACHED_MAX];
@@ -53,8 +57,8 @@ scope_cache_new(void)
 }
 
 /* Eight bytes at a time; only ever compared within one process. */
-static uint32_t
-hash(const char *s, size_t n)
+uint32_t
+scope_hash(const char *s, size_t n)
 {
 	const uint64_t k = 0x9fb21c651e98df25ull;
 	uint64_t h = n * 0x9e3779b97f4a7c15ull, w;
@@ -71,11 +75,25 @@ hash(const char *s, size_t n)
 }
 
 static PyObject *
-make_pair(struct str name, struct str value)
+as_bytes(struct str s)
+{
+	return PyBytes_FromStringAndSize(s.p, (Py_ssize_t)s.n);
+}
+
+static PyObject *
+as_text(struct str s)
+{
+	return PyUnicode_DecodeLatin1(s.p, (Py_ssize_t)s.n, NULL);
+}
+
+typedef PyObject *(*make_fn)(struct str);
+
+static inline PyObject *
+make_pair(const struct field *f, make_fn make)
 {
 	PyObject *pair = PyTuple_New(2);
-	PyObject *n = PyBytes_FromStringAndSize(name.p, (Py_ssize_t)name.n);
-	PyObject *v = PyBytes_FromStringAndSize(value.p, (Py_ssize_t)value.n);
+	PyObject *n = make(field_name(f));
+	PyObject *v = make(field_value(f));
 
 	if (!pair || !n || !v) {
 		Py_XDECREF(pair);
@@ -106,21 +124,21 @@ remember_field(struct field_entry **at, const struct field *f, PyObject *pair)
 	Py_XSETREF(e->pair, Py_NewRef(pair));
 }
 
-static PyObject *
-field_pair(struct scope_cache *c, const struct field *f)
+static inline PyObject *
+field_pair(struct scope_cache *c, const struct field *f, make_fn make)
 {
 	uint32_t n = f->n_name + f->n_value;
 	struct field_entry **at, *e;
 	PyObject *pair;
 
 	if (n > CACHED_MAX)
-		return make_pair(field_name(f), field_value(f));
-	at = &c->field[hash(f->p, n) % FIELDS];
+		return make_pair(f, make);
+	at = &c->field[scope_hash(f->p, n) % FIELDS];
 	e = *at;
 	if (e && e->n == n && e->n_name == f->n_name &&
 	    memcmp(e->raw, f->p, n) == 0)
 		return Py_NewRef(e->pair);
-	pair = make_pair(field_name(f), field_value(f));
+	pair = make_pair(f, make);
 	if (pair)
 		remember_field(at, f, pair);
 	return pair;
@@ -134,7 +152,8 @@ scope_headers(struct pystate *st, const struct req *r)
 	if (!out)
 		return NULL;
 	for (unsigned i = 0; i < r->n_fields; i++) {
-		PyObject *pair = field_pair(st->cache, &r->fields[i]);
+		PyObject *pair = field_pair(st->cache, &r->fields[i],
+		    as_bytes);
 
 		if (!pair) {
 			Py_DECREF(out);
@@ -143,6 +162,12 @@ scope_headers(struct pystate *st, const struct req *r)
 		PyList_SET_ITEM(out, (Py_ssize_t)i, pair);
 	}
 	return out;
+}
+
+PyObject *
+scope_field_text(struct pystate *st, const struct field *f)
+{
+	return field_pair(st->cache, f, as_text);
 }
 
 static int
@@ -173,7 +198,7 @@ scope_unquote(struct str in, char *out)
 }
 
 static int
-make_target(struct pystate *st, const struct req *r, struct scope_target *t)
+make_target(const struct req *r, struct scope_target *t, make_fn make)
 {
 	char small[CACHED_MAX];
 	char *buf = r->path.n <= sizeof(small) ? small : mem_try(r->path.n);
@@ -189,8 +214,7 @@ make_target(struct pystate *st, const struct req *r, struct scope_target *t)
 		mem_free(buf);
 	t->raw_path = PyBytes_FromStringAndSize(r->path.p,
 	    (Py_ssize_t)r->path.n);
-	t->query = r->query.n == 0 ? Py_NewRef(st->empty_bytes) :
-	    PyBytes_FromStringAndSize(r->query.p, (Py_ssize_t)r->query.n);
+	t->query = make(r->query);
 	if (t->path && t->raw_path && t->query)
 		return 0;
 	Py_XDECREF(t->path);
@@ -219,15 +243,16 @@ remember_target(struct target_entry **at, struct str raw,
 	Py_XSETREF(e->t.query, Py_NewRef(t->query));
 }
 
-int
-scope_target(struct pystate *st, const struct req *r, struct scope_target *t)
+static inline int
+target(struct pystate *st, const struct req *r, struct scope_target *t,
+    make_fn make)
 {
 	struct str raw = r->target;
 	struct target_entry **at, *e;
 
 	if (raw.n > CACHED_MAX)
-		return make_target(st, r, t);
-	at = &st->cache->target[hash(raw.p, raw.n) % TARGETS];
+		return make_target(r, t, make);
+	at = &st->cache->target[scope_hash(raw.p, raw.n) % TARGETS];
 	e = *at;
 	if (e && e->n == raw.n && memcmp(e->raw, raw.p, raw.n) == 0) {
 		t->path = Py_NewRef(e->t.path);
@@ -235,10 +260,23 @@ scope_target(struct pystate *st, const struct req *r, struct scope_target *t)
 		t->query = Py_NewRef(e->t.query);
 		return 0;
 	}
-	if (make_target(st, r, t) == -1)
+	if (make_target(r, t, make) == -1)
 		return -1;
 	remember_target(at, raw, t);
 	return 0;
+}
+
+int
+scope_target(struct pystate *st, const struct req *r, struct scope_target *t)
+{
+	return target(st, r, t, as_bytes);
+}
+
+int
+scope_target_text(struct pystate *st, const struct req *r,
+    struct scope_target *t)
+{
+	return target(st, r, t, as_text);
 }
 
 PyObject *
@@ -246,22 +284,40 @@ scope_method(struct pystate *st, const struct req *r)
 {
 	(void)st;
 	/* A few tens of nanoseconds, once a request that is not a GET. */
-	return PyUnicode_DecodeLatin1(r->method.p, (Py_ssize_t)r->method.n,
-	    NULL);
+	return as_text(r->method);
 }
 
+/* How an address is told: a pair, or one text. */
+typedef PyObject *(*addr_fn)(const struct peer *p, const char *path);
+
+/* <path>: that of a Unix socket, NULL for a peer's, which has none. */
 static PyObject *
-host_port(const struct peer *p)
+addr_pair(const struct peer *p, const char *path)
 {
 	char text[SOCK_TEXT];
 
+	if (path)
+		return Py_BuildValue("(sO)", path, Py_None);
 	if (p->sa.sa_family == AF_UNIX)
 		return Py_NewRef(Py_None);
 	return Py_BuildValue("(sI)", sock_host_text(p, text), sock_port(p));
 }
 
+/* RSGI: "127.0.0.1:80", "[::1]:80", a path; "" where there is nothing. */
 static PyObject *
-make_server(const struct req *r)
+addr_text(const struct peer *p, const char *path)
+{
+	char text[SOCK_TEXT];
+
+	if (path)
+		return PyUnicode_DecodeFSDefault(path);
+	if (p->sa.sa_family == AF_UNIX)
+		return PyUnicode_FromStringAndSize("", 0);
+	return PyUnicode_FromString(sock_addr_text(p, text));
+}
+
+static PyObject *
+make_server(const struct req *r, addr_fn make)
 {
 	const struct listeners *ls = r->shard->start->listeners;
 	const struct listen_addr *a;
@@ -270,17 +326,17 @@ make_server(const struct req *r)
 	if (r->conn->listener < ls->n) {
 		a = &ls->addr[r->conn->listener];
 		if (a->path)
-			return Py_BuildValue("(sO)", a->path, Py_None);
+			return make(NULL, a->path);
 	}
 	/* Asked of the socket: the listener may be bound to every address. */
 	if (sock_local(r->conn->io.fd, &own) != 0)
-		Py_RETURN_NONE;
-	return host_port(&own);
+		own.sa.sa_family = AF_UNIX;	/* it is gone: no address */
+	return make(&own, NULL);
 }
 
 /* The connection's entry, filled; NULL with an exception. */
-static struct client_entry *
-client_entry(struct pystate *st, const struct req *r)
+static inline struct client_entry *
+client_entry(struct pystate *st, const struct req *r, addr_fn make)
 {
 	struct client_entry *e;
 	PyObject *client, *server;
@@ -288,8 +344,8 @@ client_entry(struct pystate *st, const struct req *r)
 	e = &st->cache->client[r->conn->id % CLIENTS];
 	if (e->client && e->id == r->conn->id)
 		return e;
-	client = host_port(&r->conn->peer);
-	server = make_server(r);
+	client = make(&r->conn->peer, NULL);
+	server = make_server(r, make);
 	if (!client || !server) {
 		Py_XDECREF(client);
 		Py_XDECREF(server);
@@ -304,7 +360,7 @@ client_entry(struct pystate *st, const struct req *r)
 PyObject *
 scope_client(struct pystate *st, const struct req *r)
 {
-	struct client_entry *e = client_entry(st, r);
+	struct client_entry *e = client_entry(st, r, addr_pair);
 
 	return e ? Py_NewRef(e->client) : NULL;
 }
@@ -312,9 +368,22 @@ scope_client(struct pystate *st, const struct req *r)
 PyObject *
 scope_server(struct pystate *st, const struct req *r)
 {
-	struct client_entry *e = client_entry(st, r);
+	struct client_entry *e = client_entry(st, r, addr_pair);
 
 	return e ? Py_NewRef(e->server) : NULL;
+}
+
+int
+scope_ends_text(struct pystate *st, const struct req *r, PyObject **client,
+    PyObject **server)
+{
+	struct client_entry *e = client_entry(st, r, addr_text);
+
+	if (!e)
+		return -1;
+	*client = Py_NewRef(e->client);
+	*server = Py_NewRef(e->server);
+	return 0;
 }
 
 PyObject *

@@ -14,6 +14,7 @@
 
 #include "interp/py.h"
 
+struct field;
 struct pystate;
 struct req;
 struct str;
@@ -36,6 +37,18 @@ struct scope_target {
 int scope_target(struct pystate *st, const struct req *r,
     struct scope_target *t);
 
+/* For RSGI: (str, str), latin-1, so that no byte is lost. */
+PyObject *scope_field_text(struct pystate *st, const struct field *f);
+/* As scope_target(), with the query as a str. */
+int scope_target_text(struct pystate *st, const struct req *r,
+    struct scope_target *t);
+/*
+ * For RSGI: both ends as "host:port", "[v6]:port"; our end of a Unix socket
+ * is its path, the peer's "".  -1 with an exception.
+ */
+int scope_ends_text(struct pystate *st, const struct req *r,
+    PyObject **client, PyObject **server);
+
 PyObject *scope_method(struct pystate *st, const struct req *r);
 /* (host, port) of the peer; None for a Unix socket. */
 PyObject *scope_client(struct pystate *st, const struct req *r);
@@ -43,6 +56,9 @@ PyObject *scope_client(struct pystate *st, const struct req *r);
 PyObject *scope_server(struct pystate *st, const struct req *r);
 /* "1.0", "1.1" */
 PyObject *scope_version(struct pystate *st, const struct req *r);
+
+/* For caches of this process only. */
+uint32_t scope_hash(const char *s, size_t n);
 
 /*
  * %-decodes <in> to <out> (at least in.n bytes); its length.  A '%' without

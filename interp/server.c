@@ -178,42 +178,12 @@ run_berth(void *arg)
 	snprintf(name, sizeof(name), "shoal-%u", b->shard->id);
 	if (b->server->start->isolation == ISOLATION_INTERP)
 		prctl(PR_SET_NAME, name);
-	mem_bind_arena();
+	b->arena = mem_bind_arena();
 	pin(b);
 	b->shard->slot->tid = (int32_t)syscall(SYS_gettid);
 	b->code = interp_run(b);
 	note_end(b->server);
 	return NULL;
-}
-
-static void
-on_ignored(int sig)
-{
-	(void)sig;
-}
-
-/*
- * The terminal sends INT to the whole group, and people send TERM to every
- * process of a name: the keeper decides, not we.  A handler instead of
- * SIG_IGN, since what is ignored stays so in the application's subprocesses.
- */
-static void
-set_signals(void)
-{
-	struct sigaction none = { .sa_handler = on_ignored,
-		.sa_flags = SA_RESTART };
-	struct sigaction pipe_gone = { .sa_handler = SIG_IGN };
-	sigset_t all;
-
-	sigaction(SIGINT, &none, NULL);
-	sigaction(SIGTERM, &none, NULL);
-	sigaction(SIGQUIT, &none, NULL);
-	sigaction(SIGHUP, &none, NULL);
-	sigaction(SIGUSR1, &none, NULL);
-	/* Python's subprocess restores it in the child. */
-	sigaction(SIGPIPE, &pipe_gone, NULL);
-	sigemptyset(&all);
-	sigprocmask(SIG_SETMASK, &all, NULL);
 }
 
 static int
@@ -299,7 +269,6 @@ server_run(const struct child_start *start)
 	struct server sv = { .start = start };
 	int code;
 
-	set_signals();
 	pthread_mutex_init(&sv.load, NULL);
 	pthread_mutex_init(&sv.lock, NULL);
 	pthread_cond_init(&sv.end, NULL);

@@ -35,6 +35,7 @@ struct berth {
 	struct shard *shard;		/* on the heap: it is large */
 	pthread_t thread;
 	struct letter drain;		/* posted once, at CTL_DRAIN */
+	unsigned arena;			/* mem.h */
 	int code;			/* exit code of the shard */
 };
 
@@ -46,7 +47,7 @@ struct server {
 	pthread_mutex_t lock;		/* of <ended>, with <end> */
 	pthread_cond_t end;
 	unsigned ended;
-	atomic_bool failed;		/* a shard could not start: do not try */
+	atomic_bool failed;		/* a shard could not start */
 	atomic_bool draining;
 	int stack_pipe[2];		/* faulthandler writes, we read */
 };

@@ -15,13 +15,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/log.h"
 #include "interp/py.h"
 
 struct aloop;
 struct berth;
+struct rsgi;
 struct scope_cache;
 struct shard;
 struct wpool;
+struct wsgi;
 
 /* Interned strings: member, text. */
 #define STATE_NAMES(X) \
@@ -52,6 +55,7 @@ struct wpool;
 	X(create_future, "create_future") \
 	X(throw_, "throw") \
 	X(close, "close") \
+	X(join, "join") \
 	X(stop, "stop") \
 	X(ready, "_ready") \
 	X(scheduled, "_scheduled") \
@@ -67,6 +71,7 @@ struct state_names {
 struct pystate {
 	struct berth *berth;
 	struct shard *shard;
+	struct log log;			/* for those who hold the GIL */
 	PyObject *module;		/* _shoal itself */
 	PyObject *boot;			/* boot.py's module */
 	struct state_names s;
@@ -82,7 +87,8 @@ struct pystate {
 	PyTypeObject *rsgi_proto_type;
 	PyTypeObject *rsgi_stream_type;
 	PyTypeObject *rsgi_coro_type;
-	PyTypeObject *wsgi_call_type;
+	PyTypeObject *wsgi_start_type;
+	PyTypeObject *wsgi_write_type;
 	PyTypeObject *wsgi_input_type;
 
 	PyObject *app;			/* what is called */
@@ -99,6 +105,10 @@ struct pystate {
 	struct aloop *aloop;		/* set by the selector */
 	struct scope_cache *cache;
 	struct wpool *wpool;
+	struct rsgi *rsgi;
+	struct wsgi *wsgi;
+	PyThreadState *shard_ts;	/* of the shard's own thread */
+	unsigned arena;			/* mem.h: its threads' */
 	PyObject *scope;		/* ASGI: what all requests have alike */
 	PyObject *asgi_info;		/* scope["asgi"], copied a request */
 	PyObject *lifespan_state;	/* dict, copied a request; or NULL */

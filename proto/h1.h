@@ -3,8 +3,8 @@
  * HTTP/1.1 and 1.0 (RFC 9112) on one connection: llhttp reads, one request at
  * a time is with the application, what was pipelined behind it waits unparsed
  * in conn->in.  h1.c is the connection's life, h1_in.c the parser's callbacks
- * and every check that llhttp leaves to its caller, h1_out.c the response's
- * framing.
+ * and the checks of syntax that llhttp leaves to its caller, head.c what the
+ * fields of a whole head must say, h1_out.c the response's framing.
  *
  * States of h1.c:
  *
@@ -19,7 +19,9 @@
  *
  * A refusal answers everything before it first (requests are served one by
  * one, so they are answered already), sends the status with
- * "connection: close", and closes with linger.
+ * "connection: close", and closes with linger.  In a body, that an application
+ * already has, it does the same and the application hears that it is gone,
+ * unless the head of its response is out: then that may be finished.
  */
 #ifndef PROTO_H1_H
 #define PROTO_H1_H

@@ -1,9 +1,9 @@
 /* See LICENSE for the terms. */
 /*
  * The parser's callbacks, and every check that llhttp leaves to its caller:
- * sizes and counts, the request line's spaces, protocol and version, Host,
- * single fields, what Transfer-Encoding and Content-Length may say, the size
- * line of chunks, trailers.  The only file that knows llhttp.
+ * sizes and counts, the request line's spaces, protocol and version, the size
+ * line of chunks, trailers; what the fields say is proto/head.c's.  The only
+ * file that knows llhttp.
  *
  * Every element may come in pieces, at any split.  Where something stands is
  * counted in bytes from the message's start, so that a verdict does not depend
@@ -22,6 +22,7 @@
 #include "core/util.h"
 #include "proto/field.h"
 #include "proto/h1_priv.h"
+#include "proto/head.h"
 
 _Static_assert(sizeof(llhttp_t) <= H1_PARSER, "the parser fits into struct h1");
 
@@ -165,31 +166,6 @@ on_version(llhttp_t *p, const char *at, size_t n)
 
 /* ---- fields ------------------------------------------------------------ */
 
-/*
- * What changes framing, routing, authentication or the body's meaning may not
- * come behind the body (RFC 9110, 6.5.1).  Other trailers are read and dropped:
- * no interface has a place for them, and they are never merged.
- */
-static bool
-may_trail(struct str name)
-{
-	static const struct str never[] = {
-		STR("authorization"), STR("cache-control"), STR("connection"),
-		STR("content-encoding"), STR("content-length"),
-		STR("content-range"), STR("content-type"), STR("cookie"),
-		STR("expect"), STR("forwarded"), STR("host"),
-		STR("keep-alive"), STR("max-forwards"),
-		STR("proxy-authorization"), STR("proxy-connection"),
-		STR("range"), STR("te"), STR("trailer"),
-		STR("transfer-encoding"), STR("upgrade"),
-	};
-
-	for (size_t i = 0; i < ARRAY_LEN(never); i++)
-		if (str_eq(name, never[i]))
-			return false;
-	return true;
-}
-
 static int
 trailer_bytes(struct h1 *h, size_t n)
 {
@@ -198,10 +174,11 @@ trailer_bytes(struct h1 *h, size_t n)
 	unsigned fields = h->req ? h->req->n_fields : 0;
 
 	if (head + h->trailers + n > (size_t)conf->limit_request_head ||
-	    n > (size_t)conf->limit_request_field ||
+	    h->trailer + n > (size_t)conf->limit_request_field ||
 	    fields + h->n_trailers > (unsigned)conf->limit_request_fields)
 		return refuse(h, 431, "trailer fields too large");
 	h->trailers += (uint32_t)n;
+	h->trailer += (uint32_t)n;
 	return 0;
 }
 
@@ -213,6 +190,7 @@ trailer_name(struct h1 *h, const char *at, size_t n)
 	if (!h->in_name) {
 		h->in_name = true;
 		h->n_name = 0;
+		h->trailer = 0;
 		h->n_trailers++;
 	}
 	/* Of a longer name only the start is kept: it is none of those. */
@@ -243,7 +221,7 @@ on_header_field(llhttp_t *p, const char *at, size_t n)
 static int
 trailer_value(struct h1 *h, size_t n)
 {
-	if (h->in_name && !may_trail((struct str){ h->name, h->n_name }))
+	if (h->in_name && !head_may_trail((struct str){ h->name, h->n_name }))
 		return refuse(h, 400, "a field that may not be a trailer");
 	h->in_name = false;
 	return trailer_bytes(h, n);
@@ -271,142 +249,31 @@ on_header_value(llhttp_t *p, const char *at, size_t n)
 
 /* ---- the whole head ---------------------------------------------------- */
 
-/* Fields of which a second one is an attack or a mistake. */
-enum { HOST, EXPECT, TYPE, AUTHORIZATION, LENGTH, CODING, WS_KEY, N_SINGLE };
-
-static int
-single_id(struct str name)
+/* The parser must see the body's framing as we do. */
+static bool
+agrees(const llhttp_t *p, const struct req *r)
 {
-	switch (name.n) {
-	case 4:
-		return str_eq(name, STR("host")) ? HOST : -1;
-	case 6:
-		return str_eq(name, STR("expect")) ? EXPECT : -1;
-	case 12:
-		return str_eq(name, STR("content-type")) ? TYPE : -1;
-	case 13:
-		return str_eq(name, STR("authorization")) ? AUTHORIZATION : -1;
-	case 14:
-		return str_eq(name, STR("content-length")) ? LENGTH : -1;
-	case 17:
-		if (str_eq(name, STR("transfer-encoding")))
-			return CODING;
-		return str_eq(name, STR("sec-websocket-key")) ? WS_KEY : -1;
-	default:
-		return -1;
-	}
-}
-
-/* Finds them; what is not there stays NULL. */
-static int
-find_singles(struct h1 *h, const struct field **found)
-{
-	const struct req *r = h->req;
-
-	for (unsigned i = 0; i < r->n_fields; i++) {
-		int id = single_id(field_name(&r->fields[i]));
-
-		if (id < 0)
-			continue;
-		if (found[id])
-			return refuse(h, 400, "a field is given twice");
-		found[id] = &r->fields[i];
-	}
-	return 0;
-}
-
-/*
- * One Host, by its grammar, in every HTTP/1.1 request (RFC 9112, 3.2); with a
- * target in absolute form it says the same.
- */
-static int
-check_host(struct h1 *h, const struct field *host)
-{
-	const struct req *r = h->req;
-
-	if (!host)
-		return r->minor == 0 ? 0 : refuse(h, 400, "no Host");
-	if (!field_is_host(field_value(host)))
-		return refuse(h, 400, "invalid Host");
-	if (r->authority.n > 0 && !str_ieq(r->authority, field_value(host)))
-		return refuse(h, 400, "Host and target differ");
-	return 0;
-}
-
-/*
- * The body's length (RFC 9112, 6): exactly "chunked", or digits, or none; not
- * both; no Transfer-Encoding in HTTP/1.0, whose proxies would not know it.
- */
-static int
-check_framing(struct h1 *h, const struct field *length,
-    const struct field *coding)
-{
-	struct req *r = h->req;
-	llhttp_t *p = parser_of(h);
-
-	if (coding) {
-		if (length)
-			return refuse(h, 400, "two framings");
-		if (r->minor == 0)
-			return refuse(h, 400, "Transfer-Encoding in HTTP/1.0");
-		if (!str_ieq(field_value(coding), STR("chunked")))
-			return refuse(h, 400, "invalid Transfer-Encoding");
-		r->chunked = true;
-	}
-	if (length) {
-		r->length = field_number(field_value(length));
-		if (r->length < 0 || (uint64_t)r->length != p->content_length)
-			return refuse(h, 400, "invalid Content-Length");
-		if (r->length > h->conn->shard->conf->limit_request_body)
-			return refuse(h, 413, "body too large");
-	}
-	/* The parser must see the framing as we do. */
-	if (!length != !(p->flags & F_CONTENT_LENGTH) ||
-	    !coding != !(p->flags & F_CHUNKED))
-		return refuse(h, 400, "unclear framing");
-	return 0;
-}
-
-/* 100-continue or nothing (RFC 9110, 10.1.1); HTTP/1.0 never gets a 100. */
-static int
-check_expect(struct h1 *h, const struct field *expect)
-{
-	struct req *r = h->req;
-
-	if (!expect)
-		return 0;
-	if (!str_ieq(field_value(expect), STR("100-continue")))
-		return refuse(h, 417, "unknown expectation");
-	r->expects = r->minor > 0 && (r->chunked || r->length > 0);
-	return 0;
-}
-
-static int
-check_head(struct h1 *h)
-{
-	const struct field *found[N_SINGLE] = { NULL };
-	int err;
-
-	if (h->protocol != 4 || h->version != 3)
-		return refuse(h, 400, "no version");
-	err = find_singles(h, found);
-	if (!err)
-		err = check_host(h, found[HOST]);
-	if (!err)
-		err = check_framing(h, found[LENGTH], found[CODING]);
-	if (!err)
-		err = check_expect(h, found[EXPECT]);
-	return err;
+	if (!r->chunked != !(p->flags & F_CHUNKED) ||
+	    (r->length >= 0) != !!(p->flags & F_CONTENT_LENGTH))
+		return false;
+	return r->length < 0 || (uint64_t)r->length == p->content_length;
 }
 
 static int
 on_headers_complete(llhttp_t *p)
 {
 	struct h1 *h = h1_of(p);
+	const char *why;
+	int status;
 
 	req_head_end(h->req);
-	if (check_head(h) != 0)
-		return -1;
+	if (h->protocol != 4 || h->version != 3)
+		return refuse(h, 400, "no version");
+	status = head_check(h->req, &why);
+	if (status)
+		return refuse(h, status, why);
+	if (!agrees(p, h->req))
+		return refuse(h, 400, "unclear framing");
 	h->keep = !(p->flags & F_CONNECTION_CLOSE) &&
 	    (p->http_minor > 0 || (p->flags & F_CONNECTION_KEEP_ALIVE));
 	/* An upgrade is asked for, not demanded: this stays HTTP. */
@@ -455,10 +322,29 @@ on_extension(llhttp_t *p, const char *at, size_t n)
 	struct h1 *h = h1_of(p);
 
 	(void)at;
-	/* The delimiter counts, too, or empty values would cost nothing. */
-	if (h->extensions + n + 1 > EXTENSIONS_MAX)
+	if (h->extensions + n > EXTENSIONS_MAX)
 		return refuse(h, 400, "chunk extensions too long");
-	h->extensions += (uint32_t)n + 1;
+	h->extensions += (uint32_t)n;
+	return 0;
+}
+
+static int
+on_extension_name_complete(llhttp_t *p)
+{
+	struct h1 *h = h1_of(p);
+
+	h->value_at = h->extensions;
+	return 0;
+}
+
+static int
+on_extension_value_complete(llhttp_t *p)
+{
+	struct h1 *h = h1_of(p);
+
+	/* A token or a quoted string (RFC 9112, 7.1.1): not nothing. */
+	if (h->extensions == h->value_at)
+		return refuse(h, 400, "empty value of a chunk extension");
 	return 0;
 }
 
@@ -500,6 +386,8 @@ static const llhttp_settings_t settings = {
 	.on_chunk_complete = on_chunk_complete,
 	.on_chunk_extension_name = on_extension,
 	.on_chunk_extension_value = on_extension,
+	.on_chunk_extension_name_complete = on_extension_name_complete,
+	.on_chunk_extension_value_complete = on_extension_value_complete,
 	.on_body = on_body,
 	.on_message_complete = on_message_complete,
 };

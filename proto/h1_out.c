@@ -9,6 +9,7 @@
  */
 #include <string.h>
 
+#include "core/alog.h"
 #include "core/shard.h"
 #include "core/util.h"
 #include "proto/h1_priv.h"
@@ -308,7 +309,7 @@ h1_end(struct req *r)
 /*
  * A part is out and no more will come.  The client can tell: chunks or bytes
  * are missing; but where the end of the connection is the end of the body, a
- * clean end would pass for one, so what waits is lost with the connection.
+ * clean end would pass for one, so the connection is reset.
  */
 void
 h1_abort(struct req *r)
@@ -325,7 +326,7 @@ h1_abort(struct req *r)
 	if (delimited)
 		h1_close(h);
 	else
-		conn_abort(c);
+		conn_reset(c);
 }
 
 void
@@ -351,8 +352,8 @@ h1_out_refusal(struct conn *c, unsigned status, bool is_head)
 	conn_commit(c, (size_t)(at - start));
 }
 
-void
-h1_out_log(const struct conn *c, const struct req *r, unsigned status,
+static void
+write_line(const struct conn *c, const struct req *r, unsigned status,
     uint64_t bytes)
 {
 	static const struct str versions[] = {
@@ -362,8 +363,6 @@ h1_out_log(const struct conn *c, const struct req *r, unsigned status,
 		.version = STR("-"), .status = status, .bytes = bytes };
 	char addr[SOCK_TEXT];
 
-	if (!c->shard->conf->access_log)
-		return;
 	a.addr = str_of(sock_host_text(&c->peer, addr));
 	if (a.addr.n == 0)
 		a.addr = STR("-");
@@ -376,5 +375,13 @@ h1_out_log(const struct conn *c, const struct req *r, unsigned status,
 			a.version = versions[r->minor & 1];
 		a.us = (clock_ns() - r->begun) / 1000;
 	}
-	log_access(&c->shard->log, &a);
+	alog_write(&c->shard->log, &a);
+}
+
+void
+h1_out_log(const struct conn *c, const struct req *r, unsigned status,
+    uint64_t bytes)
+{
+	if (c->shard->conf->access_log)
+		write_line(c, r, status, bytes);
 }

@@ -96,7 +96,7 @@ struct req {
 	uint8_t body;			/* enum req_body */
 	uint8_t events;			/* enum req_event, pending */
 	uint8_t holds;			/* on the stack: not to be freed yet */
-	uint16_t cut_status;		/* why the body was cut: 400, 408, 413 */
+	uint16_t cut_status;		/* why <body> was: 400, 408, 413 */
 	int64_t length;			/* Content-Length, -1: none */
 	uint64_t received;		/* body bytes so far */
 	struct bytes in;		/* body bytes not yet taken */

@@ -12,9 +12,11 @@ The C side is the module ``_shoal``:
 ``_shoal.log(level, text)``, ``_shoal.failed(what)``, ``_shoal.refused(module)``
 ``_shoal.load_begin()``, ``_shoal.load_end()``   one import of an application at a time
 ``_shoal.Selector``     the shard's turn, as asyncio's selector
+``_shoal.rsgi_names()``  the module granian.rsgi without Granian
 ``_shoal.setup(kind, app, loop, state)``, ``_shoal.listen()``, ``_shoal.serve_wsgi()``
 """
 
+import importlib.util
 import sys
 import threading
 import traceback
@@ -68,17 +70,29 @@ def format_exception(error):
 
 def prepare():
     """Make this interpreter behave as a program's main one."""
-    thread = threading.current_thread()
-    # From 3.13 on a shard is a "dummy", daemonic thread, and what it starts
-    # inherits that: then nobody would wait for the application's threads.
-    thread._daemonic = False
-    thread.name = f"shoal-{CONFIG['shard']}"
+    name_thread(f"shoal-{CONFIG['shard']}")
     sys.path.insert(0, CONFIG["working_dir"])
     if CONFIG["own_interpreter"]:
         watch_imports()
         tame_signals()
     if CONFIG["cpus"]:
         give_cpus_back(CONFIG["cpus"])
+    if CONFIG["own_interpreter"] or not importlib.util.find_spec("granian"):
+        _shoal.rsgi_names()
+
+
+def name_thread(name):
+    """Give the current thread its name, and let it be a proper one in Python's eyes."""
+    thread = threading.current_thread()
+    # From 3.13 on a shard is a "dummy", daemonic thread, and what it starts
+    # inherits that: then nobody would wait for the application's threads.
+    thread._daemonic = False
+    thread.name = name
+
+
+def adopt_thread(number):
+    """Called once in each further thread that calls a WSGI application."""
+    name_thread(f"shoal-{CONFIG['shard']}-{number}")
 
 
 def watch_imports():

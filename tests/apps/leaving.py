@@ -2,7 +2,7 @@
 
 import os
 
-from kit import answer, query, reply
+from kit import answer, no_events, query, reply
 
 
 def leave(how):
@@ -14,6 +14,8 @@ def leave(how):
 
 
 async def asgi(scope, receive, send):
+    if scope["type"] == "lifespan":
+        return await no_events(scope, receive, send)
     if "how" in query(scope):
         leave(query(scope)["how"])
     await reply(send, "stayed\n")

@@ -20,7 +20,7 @@ async def asgi(scope, receive, send):
     if scope["type"] != "lifespan":
         note("request")
         state = scope.get("state")
-        if state is None:
+        if not state:
             return await reply(send, "no state\n")
         seen = state.setdefault("mine", 0)
         state["mine"] = 1

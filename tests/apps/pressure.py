@@ -11,7 +11,7 @@ import time
 from kit import TEXT, answer, query, reply
 
 PART = b"x" * 65536
-counts = {"written": 0, "read": 0, "ended": 0, "error": ""}
+counts = {"written": 0, "read": 0, "begun": 0, "ended": 0, "error": ""}
 
 
 async def asgi(scope, receive, send):
@@ -19,7 +19,7 @@ async def asgi(scope, receive, send):
         raise ValueError("no lifespan here")
     path, asked = scope["path"], query(scope)
     if path == "/write":
-        counts.update(written=0, ended=0, error="")
+        counts.update(written=0, begun=1, ended=0, error="")
         try:
             await send({"type": "http.response.start", "status": 200,
                 "headers": [(b"content-type", TEXT.encode())]})
@@ -34,7 +34,7 @@ async def asgi(scope, receive, send):
         finally:
             counts["ended"] += 1
     elif path == "/read":
-        counts.update(read=0, ended=0)
+        counts.update(read=0, begun=1, ended=0, error="")
         await asyncio.sleep(float(asked.get("wait", "0")))
         more = True
         while more:
@@ -50,7 +50,7 @@ async def asgi(scope, receive, send):
     elif path == "/ignore":
         await reply(send, "ignored\n")
     elif path == "/gone":
-        counts.update(ended=0, error="")
+        counts.update(begun=1, ended=0, error="")
         while (await receive())["type"] != "http.disconnect":
             pass
         counts["ended"] += 1
@@ -65,7 +65,7 @@ async def asgi(scope, receive, send):
 def wsgi(environ, start_response):
     path, asked = environ["PATH_INFO"], query(environ)
     if path == "/write":
-        counts.update(written=0, ended=0)
+        counts.update(written=0, begun=1, ended=0, error="")
 
         class Body:
             left = int(asked["n"])
@@ -86,7 +86,7 @@ def wsgi(environ, start_response):
         start_response("200 OK", [("Content-Type", TEXT)])
         return Body()
     if path == "/read":
-        counts.update(read=0, ended=0, error="")
+        counts.update(read=0, begun=1, ended=0, error="")
         time.sleep(float(asked.get("wait", "0")))
         try:
             while part := environ["wsgi.input"].read(65536):
@@ -106,7 +106,7 @@ def wsgi(environ, start_response):
 async def rsgi(scope, protocol):
     path, asked = scope.path, query(scope)
     if path == "/write":
-        counts.update(written=0, ended=0, error="")
+        counts.update(written=0, begun=1, ended=0, error="")
         out = protocol.response_stream(200, [("content-type", TEXT)])
         try:
             for _ in range(int(asked["n"])):
@@ -117,7 +117,7 @@ async def rsgi(scope, protocol):
         finally:
             counts["ended"] += 1
     elif path == "/gone":
-        counts.update(ended=0, error="")
+        counts.update(begun=1, ended=0, error="")
         await protocol.client_disconnect()
         counts["ended"] += 1
         try:

@@ -1,6 +1,6 @@
 """Applications that break their interface's rules: ?do=NAME."""
 
-from kit import TEXT, answer, query, reply
+from kit import TEXT, answer, no_events, query, reply
 
 HEAD = [(b"content-type", TEXT.encode())]
 
@@ -59,14 +59,18 @@ ASGI = {
     "own-date": [start(200, HEAD + [(b"date",
         b"Thu, 01 Jan 1970 00:00:00 GMT")]), body(b"dated")],
     "odd-status": [start(299, HEAD), body(b"odd")],
-    "bytearray": [start(200, [[bytearray(b"content-type"),
-        memoryview(TEXT.encode())]]), body(bytearray(b"array"))],
+    "bytearray": [start(), body(bytearray(b"arr"), True),
+        body(memoryview(b"ay"))],
+    "lists": [start(200, [[b"content-type", TEXT.encode()]]),
+        body(b"listed")],
     "latin": [start(200, HEAD + [(b"x-latin", b"caf\xe9")]), body(b"ok")],
     "close": [start(200, HEAD + [(b"connection", b"close")]), body(b"bye")],
 }
 
 
 async def asgi(scope, receive, send):
+    if scope["type"] == "lifespan":
+        return await no_events(scope, receive, send)
     name = query(scope)["do"]
     if name == "send-after-return":
         import asyncio

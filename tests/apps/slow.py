@@ -1,10 +1,13 @@
-"""An answer after ?s seconds; writes begin and end to $EVENTS."""
+"""An answer after ?s seconds; writes begin and end to $EVENTS.
+
+With ?after the ASGI application goes on so long when it has answered.
+"""
 
 import asyncio
 import os
 import time
 
-from kit import TEXT, answer, query, reply
+from kit import TEXT, answer, no_events, query, reply
 
 
 def note(line):
@@ -14,6 +17,8 @@ def note(line):
 
 
 async def asgi(scope, receive, send):
+    if scope["type"] == "lifespan":
+        return await no_events(scope, receive, send)
     note("begin")
     try:
         await asyncio.sleep(float(query(scope).get("s", "0.1")))
@@ -21,6 +26,8 @@ async def asgi(scope, receive, send):
         note("cancelled")
         raise
     await reply(send, "slow\n")
+    if "after" in query(scope):
+        await asyncio.sleep(float(query(scope)["after"]))
     note("end")
 
 

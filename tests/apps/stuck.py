@@ -2,7 +2,7 @@
 
 import time
 
-from kit import answer, query, reply
+from kit import answer, no_events, query, reply
 
 
 def held_in_python(end):
@@ -19,6 +19,8 @@ def hold(asked):
 
 
 async def asgi(scope, receive, send):
+    if scope["type"] == "lifespan":
+        return await no_events(scope, receive, send)
     hold(query(scope))
     await reply(send, "free again\n")
 

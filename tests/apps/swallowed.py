@@ -5,8 +5,10 @@ try:
 except ImportError:
     numpy = None
 
-from kit import reply
+from kit import no_events, reply
 
 
 async def asgi(scope, receive, send):
+    if scope["type"] == "lifespan":
+        return await no_events(scope, receive, send)
     await reply(send, "with\n" if numpy else "without\n")

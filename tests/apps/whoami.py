@@ -5,7 +5,7 @@ import os
 import sys
 import threading
 
-from kit import answer, reply
+from kit import answer, no_events, reply
 
 try:
     from _interpreters import get_current
@@ -38,6 +38,8 @@ def facts():
 
 
 async def asgi(scope, receive, send):
+    if scope["type"] == "lifespan":
+        return await no_events(scope, receive, send)
     await reply(send, facts(), kind="application/json")
 
 

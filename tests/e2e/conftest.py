@@ -17,6 +17,10 @@ def pytest_report_header(config):
     return ["server: %s" % shoal.BIN] + shoal.version().splitlines()
 
 
+def pytest_runtest_setup():
+    shoal.forget()
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item, call):
     report = yield

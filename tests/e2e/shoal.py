@@ -33,13 +33,14 @@ NAME = "shoal"
 LIMIT = 20 * SLOW
 MINOR = sys.version_info[:2]
 
-LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} \[(\w+)\] (.*)")
+LINE = re.compile(
+    r"\d{4}-\d\d-\d\d (\d\d:\d\d:\d\d\.\d{3}) \[(\w+)\] (.*)")
 READY = re.compile(r"listening at (\S+(?: and \S+)*)")
 BAD_LEVEL = {"ERROR", "CRIT", "CRITICAL", "FATAL"}
 BAD_TEXT = re.compile(
     r"Traceback \(most recent call last\)|AddressSanitizer|LeakSanitizer"
     r"|ThreadSanitizer|: runtime error: |Fatal Python error"
-    r"|Segmentation fault|double free|free\(\): invalid|BUG")
+    r"|Segmentation fault|double free|free\(\): invalid|\bBUG\b")
 
 _recent = []
 
@@ -47,6 +48,11 @@ _recent = []
 def recent():
     """The servers of the running test, for its report."""
     return list(_recent)
+
+
+def forget():
+    """Another test begins: servers that have ended are not its own."""
+    _recent[:] = [s for s in _recent if s.proc.poll() is None]
 
 
 def until(condition, what, limit=LIMIT):
@@ -146,33 +152,40 @@ def records(lines):
     """Log lines grouped into events.
 
     The server writes a traceback line by line, each with its time; what the
-    application writes has none.  A traceback ends with the first line that
-    is not indented, unless another one follows it ("During handling…").
+    application writes has none.  A line belongs to the traceback before it
+    if it was written together with it and no traceback of its own follows.
     """
-    groups, before, inside = [], None, False
+    parsed = []
     for line in lines:
         head = LINE.match(line)
-        level, text = (head[1], head[2]) if head else (None, line)
+        level, text = (head[2], head[3]) if head else (None, line)
+        time = head[1] if head else 0
+        at = sum(float(part) * unit for part, unit in zip(
+            time.split(":"), (3600, 60, 1))) if head else 0
         who, text = re.match(r"(\[[^]]*\] )?(.*)", text).groups()
-        begins = re.match(r"Traceback|\s+\+ Exception Group", text)
-        goes_on = inside or begins or not text or re.match(
-            r"\s|During handling|The above exception", text)
-        if groups and before == (level, who) and (
-                goes_on or level is None):
-            groups[-1].append(line)
+        parsed.append((level, who, at, text))
+    begins = [bool(re.match(r"Traceback|\s+\+ Exception Group", text))
+        for *_, text in parsed] + [False]
+    groups, inside = [], False
+    for i, (level, who, at, text) in enumerate(parsed):
+        before = parsed[i - 1] if i else None
+        joined = before and before[:2] == (level, who) and (
+            level is None or begins[i] or inside
+            and abs(at - before[2]) < 0.003
+            and not (begins[i + 1] and text.strip()))
+        if joined:
+            groups[-1].append(lines[i])
         else:
-            groups.append([line])
-        if begins or text.startswith(" "):
-            inside = True
-        elif text and not re.match("During|The above", text):
+            groups.append([lines[i]])
             inside = False
-        before = level, who
+        inside = inside or "Traceback (most recent call last)" in text \
+            or begins[i]
     return ["\n".join(group) for group in groups]
 
 
 def is_bad(record):
     head = LINE.match(record)
-    return bool(head and head[1] in BAD_LEVEL or BAD_TEXT.search(record))
+    return bool(head and head[2] in BAD_LEVEL or BAD_TEXT.search(record))
 
 
 # Processes, as /proc shows them
@@ -281,7 +294,7 @@ class Server:
             start_new_session=True)
         self.pid = self.proc.pid
         _recent.append(self)
-        del _recent[:-3]
+        del _recent[:-4]
         self._readers = [
             threading.Thread(target=self._read, args=args, daemon=True)
             for args in ((self.proc.stderr, self.log),
@@ -434,6 +447,10 @@ class Server:
         for pid in self.children():
             found += descriptors(pid)
         return found
+
+    def rebase(self):
+        """The processes are others now: their descriptors count."""
+        self._ready = self._descriptors()
 
     def _check_descriptors(self):
         def settled():
@@ -692,6 +709,24 @@ class Connection:
             assert self._exactly(2) == b"\r\n"
         assert self._line() == b"", "trailers"
         head.body = b"".join(head.chunks)
+
+    def recv_failure(self):
+        """A whole 500, or what came before the connection was cut."""
+        head = self.recv_head()
+        if head.status == 500:
+            length = int(head.one("content-length"))
+            head.body = self._exactly(length)
+            assert length < 200 and b"Traceback" not in head.body, head
+            self.assert_open() if head.keep_alive else self.assert_closed()
+            return head
+        rest = self.recv_cut()
+        if head.all("content-length"):
+            assert len(rest) < int(head.one("content-length")), rest
+        else:
+            assert head.all("transfer-encoding") == ["chunked"], head
+            assert not rest.endswith(b"0\r\n\r\n"), rest
+        head.body = rest
+        return head
 
     def recv_until_close(self):
         """Everything up to an orderly end."""

@@ -39,7 +39,6 @@ def test_every_new_connection_is_answered(isolation, how):
             assert server.get("/?s=0").status == 200
 
 
-@pytest.mark.asan
 @pytest.mark.parametrize("interface", ["asgi", "wsgi"])
 def test_the_stack_of_a_stuck_shard_is_told(isolation, interface):
     with Server("stuck:" + interface, "--isolation", isolation,

@@ -8,7 +8,8 @@ import pytest
 
 import shoal
 
-DATE = "Date: %s\r\n" % email.utils.formatdate(usegmt=True)
+# stands for the time at which it is said
+DATE = "Date: now\r\n"
 TIME = "2026-01-01 00:00:00.000 "
 
 
@@ -18,6 +19,8 @@ def said(tmp_path):
     opened = []
 
     def make(data):
+        now = email.utils.formatdate(usegmt=True)
+        data = data.replace("Date: now", "Date: " + now)
         path = str(tmp_path / ("s%d" % len(opened)))
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(path)

@@ -44,7 +44,6 @@ def test_prometheus_multiprocess_wants_processes(tmp_path):
         assert server.logged("PROMETHEUS_MULTIPROC_DIR"), server.log
 
 
-@pytest.mark.asan
 @needs_interp
 def test_a_refusal_before_ready_moves_to_processes():
     with Server("early_numpy:asgi", workers=2) as server:
@@ -68,6 +67,7 @@ def test_a_late_refusal_costs_one_request_at_most():
         server.wait_log("numpy")
         until(lambda: old not in server.children()
             and len(server.children()) == 2, "processes")
+        server.rebase()
         for _ in range(10):
             got = server.get("/sum")
             assert (got.status, got.body) == (200, b"45\n"), got

@@ -14,7 +14,6 @@ def serve(isolation, events, how, *options, **more):
         env={"EVENTS": events, "LIFESPAN": how}, **more)
 
 
-@pytest.mark.asan
 def test_startup_and_shutdown_frame_the_requests(isolation, events):
     with serve(isolation, events, "ok") as server:
         lines = events.lines()
@@ -47,7 +46,6 @@ def test_shutdown_waits_for_the_requests(isolation, events):
     assert events.lines() == ["begin", "end"]
 
 
-@pytest.mark.asan
 def test_a_start_that_says_it_failed(isolation, events):
     done = run("--isolation", isolation, "--port", "0", "--workers", "2",
         "--interface", "asgi", "lifespans:asgi",

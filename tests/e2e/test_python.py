@@ -98,7 +98,7 @@ def test_the_end_is_orderly_for_wsgi(isolation, events):
 
 def test_every_shard_runs_its_exit_functions(isolation, events):
     with Server("outlast:asgi", "--isolation", isolation, workers=2,
-            env={"EVENTS": events}) as server:
+            slack=2, env={"EVENTS": events}) as server:
         assert server.get("/log").status == 200
     assert events.lines().count("atexit") == 2, events.lines()
 
@@ -111,7 +111,6 @@ def test_an_endless_thread_does_not_hold_the_end_for_ever(isolation, events):
         assert server.stop() in (0, 1)
 
 
-@pytest.mark.asan
 def test_shards_differ_and_say_so(isolation):
     """interp: one process, an interpreter a shard; process: one each."""
     with Server("whoami:asgi", "--isolation", isolation,

@@ -53,6 +53,17 @@ def test_a_stop_finishes_other_interfaces_too(isolation, interface, events):
         assert server.wait() == 0
 
 
+@pytest.mark.asan
+def test_work_after_an_answer_is_finished_too(isolation, events):
+    """What a framework calls a background task."""
+    with Server("slow:asgi", "--isolation", isolation,
+                env={"EVENTS": events}) as server:
+        assert server.get("/?s=0&after=1").body == b"slow\n"
+        assert events.lines() == ["begin"]
+        assert server.stop() == 0
+    assert events.lines() == ["begin", "end"]
+
+
 def test_new_connections_are_refused_when_it_has_ended(isolation):
     with Server("plain:asgi", "--isolation", isolation) as server:
         assert server.stop() == 0
@@ -89,7 +100,6 @@ def test_idle_connections_do_not_hold_up_the_end(isolation):
             conn.assert_closed()
 
 
-@pytest.mark.asan
 def test_a_second_int_ends_at_once(isolation, events):
     with Server("slow:asgi", "--isolation", isolation,
             "--graceful-timeout", "600", env={"EVENTS": events},
@@ -138,7 +148,6 @@ def test_a_stop_while_it_starts(isolation, events):
         assert not server.logged("listening at")
 
 
-@pytest.mark.asan
 @pytest.mark.parametrize("how", ["signal", "handler"])
 def test_an_application_that_wants_a_signal_is_warned(isolation, how):
     with Server("sigs:asgi", "--isolation", isolation) as server:

@@ -18,14 +18,13 @@ def failed(*args, **more):
     return done.stderr
 
 
-@pytest.mark.asan
 def test_an_import_that_raises(isolation):
     text = failed("--isolation", isolation, "broken:asgi")
     assert text.count("Traceback (most recent call last)") == 1, text
     assert text.count("RuntimeError: the import went wrong") == 1, text
     # the application's frames, and none of the server's
     assert "in inner" in text and "broken.py" in text, text
-    assert "boot.py" not in text and "importlib" not in text, text
+    assert "boot.py" not in text, text
     assert len(re.findall("could not (be )?start", text)) >= 1, text
 
 

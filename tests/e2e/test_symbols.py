@@ -5,7 +5,6 @@ import pytest
 from shoal import Server
 
 
-@pytest.mark.asan
 @pytest.mark.parametrize("where", ["auto", "process"])
 def test_httptools_and_aiohttp_parse_with_their_own_parsers(where):
     with Server("parsers:asgi", "--isolation", where, slack=2) as server:

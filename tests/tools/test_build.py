@@ -70,16 +70,20 @@ def test_embed_refuses_what_does_not_compile(tmp_path):
 
 def test_unit_counts_and_shows_the_output_of_what_failed(tmp_path):
     good = script(tmp_path / "core_good", "echo silent\n")
-    bad = script(tmp_path / "core_bad", "echo loud; exit 3\n")
+    bad = script(tmp_path / "core_bad", "sleep 97 & echo $!; exit 3\n")
     slow = script(tmp_path / "core_slow", "exec sleep 60\n")
     done = run(TOOLS / "unit", "debug", good, bad, slow,
                env=dict(os.environ, UNIT_TIMEOUT="1"))
     assert done.returncode == 1
     lines = done.stdout.splitlines()
     assert lines[0].startswith("ok    debug/core_good (")
-    assert lines[1:] == ["FAIL  debug/core_bad (exit 3)", "      loud",
+    child = lines.pop(2).strip()
+    assert lines[1:] == ["FAIL  debug/core_bad (exit 3)",
                          "FAIL  debug/core_slow (no end after 1 s)",
                          "1 passed, 2 failed"]
+    # what it started is gone, or a zombie that waits for init
+    left = pathlib.Path("/proc", child, "cmdline")
+    assert not left.exists() or not left.read_bytes()
 
 
 def test_unit_passes_when_all_do(tmp_path):

@@ -185,13 +185,23 @@ meaningless_options_are_noticed_once_each(void)
 	refused("a --loop", "", "--loop", "needs a value");
 }
 
+/* <start>, then <times> times <more>. */
+static void
+repeat(char *to, size_t size, const char *start, const char *more, int times)
+{
+	size_t n = (size_t)snprintf(to, size, "%s", start);
+
+	for (int i = 0; i < times && n < size; i++)
+		n += (size_t)snprintf(to + n, size - n, "%s", more);
+	OK(n < size);
+}
+
 static void
 too_many_notices_are_cut_between_lines(void)
 {
-	char args[1900] = "a";
+	char args[1900];
 
-	for (int i = 0; i < 80; i++)
-		strcat(args, " --ws --no-ws --preload");
+	repeat(args, sizeof(args), "a", " --ws --no-ws --preload", 80);
 	OK(parse(args, "") == 0);
 	OK(strlen(c.notices) < sizeof(c.notices));
 	OK(c.notices[strlen(c.notices) - 1] == '\n');
@@ -200,7 +210,7 @@ too_many_notices_are_cut_between_lines(void)
 static void
 lists_gather(void)
 {
-	char args[1900] = "a";
+	char args[1900];
 
 	OK(parse("a -b :1 --bind unix:/x --bind=[::1]:3", "") == 0);
 	OK(c.bind.n == 3);
@@ -209,8 +219,7 @@ lists_gather(void)
 	OK(parse("a", "SHOAL_BIND=h:1,,h:2,") == 0 && c.bind.n == 2);
 	OK_STR(c.bind.v[1], "h:2");
 	OK(parse("a -b h:3", "SHOAL_BIND=h:1,h:2") == 0 && c.bind.n == 1);
-	for (int i = 0; i <= CONF_LIST_MAX; i++)
-		strcat(args, " -b h:1");
+	repeat(args, sizeof(args), "a", " -b h:1", CONF_LIST_MAX + 1);
 	refused(args, "", "-b", "64");
 	refused("a --bind=", "", "--bind", "not empty");
 }

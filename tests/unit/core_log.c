@@ -2,6 +2,7 @@
 /*
  * core/log.c, writing to pipes, sockets and files, by a clock of the test's.
  */
+#include "core/alog.h"
 #include "core/log.h"
 
 #include <errno.h>
@@ -233,7 +234,7 @@ a_long_line_is_cut_below_what_a_pipe_keeps_whole(void)
 	/* Every way the end can fall onto a character or an escape. */
 	for (size_t n = 3960; n < 4200; n++) {
 		memset(text, 'x', n);
-		strcpy(text + n, "\xe2\x82\xac\xe2\x82\xac\n\n\n");
+		memcpy(text + n, "\xe2\x82\xac\xe2\x82\xac\n\n\n", 10);
 		log_seldom(&b->log, LEVEL_INFO, "%s", text);
 		got = written(b);
 		OK(strlen(got) <= PIPE_BUF && lines_in(got) == 1);
@@ -286,7 +287,7 @@ fill(struct bench *b)
 	unsigned n = 0;
 
 	while (!b->log.lost && n < 100000) {
-		log_access(&b->log, &(struct access_line){
+		alog_write(&b->log, &(struct access_line){
 			.addr = STR("10.0.0.1"), .method = STR("GET"),
 			.target = STR("/"), .version = STR("HTTP/1.1"),
 			.status = 200 });
@@ -554,13 +555,13 @@ an_access_line_is_one_record(void)
 	char *target = malloc(9000);
 	const char *text;
 
-	log_access(&b->log, &a);
+	alog_write(&b->log, &a);
 	OK_STR(written(b), "2026-01-31 23:59:59.007 [ACCESS] [shard 2] "
 	       "192.0.2.1 \"GET /a/b HTTP/1.1\" 200 5120 1.532ms\n");
 	a.target = STR("/\" 200 0\n\\\xff");
 	a.us = 9;
 	a.bytes = 0;
-	log_access(&b->log, &a);
+	alog_write(&b->log, &a);
 	OK(strstr(written(b), "\"GET /\\x22 200 0\\x0a\\x5c\\xff HTTP/1.1\" "
 	          "200 0 0.009ms\n") != NULL);
 
@@ -569,12 +570,12 @@ an_access_line_is_one_record(void)
 	a.target = (struct str){ target, 9000 };
 	a.bytes = UINT64_MAX;
 	a.us = UINT64_MAX;
-	log_access(&b->log, &a);
+	alog_write(&b->log, &a);
 	text = written(b);
 	OK(strstr(text, "\\x0a... HTTP/1.1\" 200 18446744073709551615 "
 	          "18446744073709551.615ms\n") != NULL);
 	a.target = (struct str){ NULL, 0 };
-	log_access(&b->log, &a);
+	alog_write(&b->log, &a);
 	OK(strstr(written(b), "\"GET  HTTP/1.1\"") != NULL);
 	free(target);
 	bench_free(b);

@@ -4,6 +4,8 @@
  * over socket pairs, and an application in C that does what the path says.
  *
  *	/echo		reads the body, answers with what it was told
+ *	/sip		the same, but reads only 3,000 bytes at a time
+ *	/heavy?N	an empty answer with N bytes of fields
  *	/big?N		N bytes of body without a length
  *	/sized?N	the same with Content-Length
  *	/early?N	answers N bytes at once and never reads the body
@@ -41,12 +43,19 @@ struct blob {
 	size_t n, cap;
 };
 
+#define BLOB_MAX ((size_t)1 << 30)
+
 static inline void
 blob_add(struct blob *b, const void *p, size_t n)
 {
+	/* Nothing here is that large; gcc wants to know it. */
+	if (n > BLOB_MAX || b->n > BLOB_MAX)
+		abort();
 	if (b->n + n + 1 > b->cap) {
 		b->cap = (b->n + n + 1) * 2;
 		b->p = realloc(b->p, b->cap);
+		if (!b->p)
+			abort();
 	}
 	if (n > 0)
 		memcpy(b->p + b->n, p, n);
@@ -107,8 +116,9 @@ struct stub {
 
 struct stub_app {
 	struct stub *stub;
-	struct blob body;
-	size_t left;			/* of the response */
+	struct blob body;		/* of the request */
+	struct blob rest;		/* of a response that had to wait */
+	size_t left;			/* of one that is made as it goes */
 };
 
 /* ---- the application --------------------------------------------------- */
@@ -120,6 +130,7 @@ stub_release(struct req *r)
 
 	a->stub->seen.released++;
 	blob_free(&a->body);
+	blob_free(&a->rest);
 	free(a);
 	r->app = NULL;
 	req_release(r);
@@ -145,14 +156,37 @@ static inline void
 stub_whole(struct req *r, const void *p, size_t n)
 {
 	struct stub_app *a = r->app;
+	size_t k;
 
 	OK(res_status(&r->res, 200) == 0);
 	OK(res_field(&r->res, STR("content-type"), STR("text/x")) == 0);
 	OK(res_start(r, &r->res) == 0);
 	res_last(r, n);
-	OK(res_write(r, p, n) == n);
+	k = res_write(r, p, n);
+	if (k < n) {
+		blob_add(&a->rest, (const char *)p + k, n - k);
+		return;
+	}
 	a->stub->seen.err = res_end(r);
 	stub_release(r);
+}
+
+/* More of what had to wait; false: it goes on waiting. */
+static inline bool
+stub_rest(struct req *r)
+{
+	struct stub_app *a = r->app;
+	size_t k = res_write(r, a->rest.p, a->rest.n);
+
+	memmove(a->rest.p, a->rest.p + k, a->rest.n - k);
+	a->rest.n -= k;
+	return a->rest.n == 0;
+}
+
+static inline bool
+stub_path(const struct req *r, const char *path)
+{
+	return str_eq(r->path, stub_str(path));
 }
 
 /* Everything that the request says. */
@@ -195,6 +229,8 @@ stub_read(struct req *r)
 	while ((n = req_take(r, buf, sizeof(buf))) > 0) {
 		blob_add(&a->body, buf, n);
 		a->stub->seen.body += n;
+		if (stub_path(r, "/sip"))
+			break;
 	}
 	if (r->body == BODY_CUT) {
 		a->stub->seen.cut++;
@@ -236,10 +272,22 @@ stub_begin(struct req *r, unsigned status, const char *length)
 	OK(res_start(r, &r->res) == 0);
 }
 
-static inline bool
-stub_path(const struct req *r, const char *path)
+static inline void
+stub_heavy(struct req *r)
 {
-	return str_eq(r->path, stub_str(path));
+	struct res *h = &r->res;
+	char value[100];
+
+	memset(value, 'v', sizeof(value));
+	OK(res_status(h, 200) == 0);
+	for (size_t n = stub_number(r); n > h->len;)
+		OK(res_field(h, STR("X"), (struct str){ value,
+		    sizeof(value) }) == 0);
+	OK(res_start(r, h) == 0);
+	res_last(r, 2);
+	OK(res_write(r, "ok", 2) == 2);
+	OK(res_end(r) == 0);
+	stub_release(r);
 }
 
 static inline void
@@ -307,6 +355,8 @@ stub_start(struct req *r)
 		OK(res_field(&r->res, STR("Connection"),
 		    STR("x, Close")) == 0);
 		stub_whole(r, "bye", 3);
+	} else if (stub_path(r, "/heavy")) {
+		stub_heavy(r);
 	} else if (stub_path(r, "/fields")) {
 		stub_fields(r);
 	} else {
@@ -329,8 +379,11 @@ stub_body(struct req *r)
 static inline void
 stub_room(struct req *r)
 {
-	((struct stub_app *)r->app)->stub->seen.rooms++;
-	stub_pour(r);
+	struct stub_app *a = r->app;
+
+	a->stub->seen.rooms++;
+	if (a->rest.n == 0 || stub_rest(r))
+		stub_pour(r);
 }
 
 static inline void
@@ -408,7 +461,10 @@ stub_settle(struct stub *s)
 	}
 }
 
-/* Makes <ms> pass at once, as far as timers can tell. */
+/*
+ * Makes <ms> pass at once, as far as the timers that are set can tell; those
+ * set later are in the past, so a test can only go on, not begin anew.
+ */
 static inline void
 stub_sleep(struct stub *s, unsigned ms)
 {
@@ -438,19 +494,48 @@ stub_close(struct stub *s)
 	conf_fini(&s->conf);
 }
 
+static inline void
+stub_take(struct stub *s, int fd)
+{
+	struct peer peer;
+
+	memset(&peer, 0, sizeof(peer));
+	peer.sa.sa_family = AF_UNIX;
+	OK(conn_open(s->shard, fd, &peer, 0) == 0);
+}
+
 /* A client's end of a new connection. */
 static inline int
 stub_connect(struct stub *s)
 {
-	struct peer peer;
 	int fd[2];
 
-	memset(&peer, 0, sizeof(peer));
-	peer.sa.sa_family = AF_UNIX;
 	OK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0,
 	    fd) == 0);
-	OK(conn_open(s->shard, fd[0], &peer, 0) == 0);
+	stub_take(s, fd[0]);
 	return fd[1];
+}
+
+/* The same over TCP, which knows resets; it blocks for 5 s at most. */
+static inline int
+stub_connect_tcp(struct stub *s)
+{
+	struct sockaddr_in sa = { .sin_family = AF_INET };
+	struct timeval limit = { .tv_sec = 5 };
+	socklen_t n = sizeof(sa);
+	int lfd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	sa.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	OK(bind(lfd, (struct sockaddr *)&sa, n) == 0);
+	OK(listen(lfd, 1) == 0);
+	OK(getsockname(lfd, (struct sockaddr *)&sa, &n) == 0);
+	OK(connect(fd, (struct sockaddr *)&sa, n) == 0);
+	OK(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit,
+	    sizeof(limit)) == 0);
+	stub_take(s, accept4(lfd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC));
+	close(lfd);
+	return fd;
 }
 
 /* Reads what is there; false: the server closed. */

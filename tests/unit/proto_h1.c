@@ -152,6 +152,157 @@ a_client_that_reads_nothing_is_not_answered_for_ever(void)
 }
 
 static void
+small_answers_fill_the_output_too(void)
+{
+	const char *const options[] = { "--keep-alive-requests=99999", NULL };
+	const char *one = "GET /early?60 HTTP/1.1\r\nHost: a\r\n\r\n";
+	struct blob in = { NULL, 0, 0 }, out = { NULL, 0, 0 };
+	size_t sent = 0;
+	struct stub s;
+	int fd;
+
+	stub_open(&s, options);
+	for (int i = 0; i < 30000; i++)
+		blob_add(&in, one, strlen(one));
+	fd = stub_connect(&s);
+	for (int i = 0; i < 20000 && sent < in.n; i++) {
+		ssize_t n = send(fd, in.p + sent, in.n - sent, MSG_NOSIGNAL);
+
+		sent += n > 0 ? (size_t)n : 0;
+		stub_turn(&s);
+	}
+	OK(sent < in.n && s.seen.started < 10000);
+	OK(bytes_len(&container_of(list_first(&s.shard->conns), struct conn,
+	    node)->out) < 2 * CONN_OUT_HIGH);
+	OK(stub_send(&s, fd, in.p + sent, in.n - sent, &out));
+	OK(s.seen.started == 30000);
+	OK(blob_count(&out, "HTTP/1.1 200 OK") == 30000);
+	close(fd);
+	blob_free(&in);
+	blob_free(&out);
+	stub_close(&s);
+}
+
+static void
+heads_of_any_size_are_sent(void)
+{
+	static const unsigned sizes[] = { 100, 7500, 7800, 7900, 8000, 8100,
+		8192, 20000, 60000 };
+	struct stub s;
+
+	stub_open(&s, NULL);
+	for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+		struct blob out = { NULL, 0, 0 };
+		char text[128];
+		unsigned n = (sizes[i] + 104) / 105;
+
+		snprintf(text, sizeof(text), "GET /heavy?%u HTTP/1.1\r\n"
+		    "Host: a\r\n\r\nGET /early HTTP/1.1\r\nHost: a\r\n\r\n",
+		    sizes[i]);
+		ask(&s, text, &out);
+		OK(!memcmp(out.p, "HTTP/1.1 200 OK\r\nX: vvv", 23));
+		OK(blob_count(&out, "X: v") == n);
+		OK(blob_has(&out, "v\r\ncontent-length: 2\r\n\r\nok"
+		    "HTTP/1.1 200 OK"));
+		blob_free(&out);
+	}
+	stub_close(&s);
+}
+
+static void
+a_cut_without_framing_is_no_clean_end(void)
+{
+	struct blob out = { NULL, 0, 0 };
+	struct stub s;
+
+	/* Nothing that could pass for a whole response. */
+	stub_open(&s, NULL);
+	ask(&s, "GET /half HTTP/1.0\r\n\r\n", &out);
+	OK(out.n == 0);
+	blob_free(&out);
+	stub_close(&s);
+}
+
+/* What a client is told last, behind <text>: 0 for an end, or an errno. */
+static int
+last_word(struct stub *s, const char *text)
+{
+	char got[4096];
+	int fd = stub_connect_tcp(s);
+	int err = 0;
+	ssize_t n;
+
+	OK(send(fd, text, strlen(text), 0) == (ssize_t)strlen(text));
+	for (int i = 0; i < 1000 && s->seen.released == 0; i++) {
+		stub_settle(s);
+		usleep(100);
+	}
+	stub_settle(s);
+	while ((n = recv(fd, got, sizeof(got), 0)) > 0)
+		;
+	if (n == -1)
+		err = errno;
+	close(fd);
+	stub_settle(s);
+	s->seen = (struct stub_seen){ .started = 0 };
+	return err;
+}
+
+static void
+only_a_response_that_its_end_delimits_is_cut_by_a_reset(void)
+{
+	struct stub s;
+
+	stub_open(&s, NULL);
+	OK(last_word(&s, "GET /half HTTP/1.0\r\n\r\n") == ECONNRESET);
+	/* Whole, or seen to be cut by their framing. */
+	OK(last_word(&s, "GET /big?9 HTTP/1.0\r\n\r\n") == 0);
+	OK(last_word(&s, "GET /short HTTP/1.0\r\n\r\n") == 0);
+	OK(last_word(&s, "GET /half HTTP/1.1\r\nHost: a\r\n\r\n") == 0);
+	stub_close(&s);
+}
+
+static void
+answers_are_logged(void)
+{
+	const char *const options[] = { "--access-log", NULL };
+	char text[4096] = "";
+	struct stub s;
+	int fd[2];
+	struct blob out = { NULL, 0, 0 };
+
+	stub_open(&s, options);
+	OK(pipe(fd) == 0);
+	log_init(&s.shard->log, fd[1], LEVEL_INFO, "x");
+	ask(&s, "GET /early?3&q HTTP/1.1\r\nHost: a\r\n\r\n"
+	    "HEAD /big?5 HTTP/1.0\r\n\r\n", &out);
+	ask(&s, "GET /half HTTP/1.1\r\nHost: a\r\n\r\n", &out);
+	ask(&s, "GET /x HTTP/1.1\r\n\r\n", &out);
+	ask(&s, "G", &out);
+	ask(&s, "\n", &out);
+	OK(read(fd[0], text, sizeof(text) - 1) > 0);
+	OK(strstr(text, "\"GET /early HTTP/1.1\" 200 3 ") != NULL);
+	OK(strstr(text, "\"HEAD /big HTTP/1.0\" 200 0 ") != NULL);
+	OK(strstr(text, "\"GET /half HTTP/1.1\" 200 5 ") != NULL);
+	OK(strstr(text, "\"GET /x HTTP/1.1\" 400 0 ") != NULL);
+	OK(strstr(text, "\"- - -\" 400 0 ") != NULL);
+	OK(strstr(text, "answered 400: no Host") != NULL);
+	OK(s.shard->slot->requests == 3);
+	if (getenv("SHOW"))
+		fprintf(stderr, "%s", text);
+	blob_free(&out);
+	stub_close(&s);
+	close(fd[0]);
+	close(fd[1]);
+}
+
+static void
+the_parser_says_its_version(void)
+{
+	OK_STR(h1_parser_version(), "9.4.3");
+}
+
+static void
 connection_follows_version_and_wishes(void)
 {
 	struct stub s;
@@ -355,9 +506,35 @@ draining_closes_after_what_runs(void)
 	OK(blob_has(&out, "200 OK") && blob_has(&out, "connection: close"));
 	stub_sleep(&s, 1000);
 	OK(!stub_recv(idle, &out));
-	OK(shard_is_drained(s.shard));
+	OK(shard_is_over(s.shard));
 	close(busy);
 	close(idle);
+	blob_free(&out);
+	stub_close(&s);
+}
+
+static void
+the_last_answer_arrives_while_draining(void)
+{
+	const char *ask2 = "GET /sized?400000 HTTP/1.1\r\nHost: a\r\n\r\n";
+	struct blob out = { NULL, 0, 0 };
+	struct stub s;
+	int fd;
+
+	stub_open(&s, NULL);
+	fd = stub_connect(&s);
+	OK(send(fd, ask2, strlen(ask2), 0) > 0);
+	for (int i = 0; i < 50; i++)
+		stub_turn(&s);
+	/* All is in our output, nothing is read yet. */
+	OK(s.seen.released == 1);
+	shard_drain(s.shard);
+	stub_sleep(&s, 1000);
+	OK(!stub_say(&s, fd, "", &out));
+	OK(out.n == 400000 + strlen("HTTP/1.1 200 OK\r\n"
+	    "content-length: 400000\r\n\r\n"));
+	OK(shard_is_over(s.shard));
+	close(fd);
 	blob_free(&out);
 	stub_close(&s);
 }
@@ -369,6 +546,12 @@ tests(void)
 	T(every_split_gives_the_same);
 	T(pipelined_requests_are_answered_in_order);
 	T(a_client_that_reads_nothing_is_not_answered_for_ever);
+	T(small_answers_fill_the_output_too);
+	T(heads_of_any_size_are_sent);
+	T(a_cut_without_framing_is_no_clean_end);
+	T(only_a_response_that_its_end_delimits_is_cut_by_a_reset);
+	T(answers_are_logged);
+	T(the_parser_says_its_version);
 	T(connection_follows_version_and_wishes);
 	T(requests_of_a_connection_are_counted);
 	T(framing_is_chosen_by_what_is_known);
@@ -378,6 +561,7 @@ tests(void)
 	T(an_application_that_gives_up_is_a_500_or_a_cut);
 	T(a_started_head_does_not_wait_for_the_body);
 	T(draining_closes_after_what_runs);
+	T(the_last_answer_arrives_while_draining);
 }
 
 T_MAIN(tests)

@@ -1,0 +1,353 @@
+/* See LICENSE for the terms. */
+/*
+ * The environ: a copy of a dict that holds what all requests have alike, and
+ * what this one has of its own.
+ *
+ * Names: "X-Foo" is HTTP_X_FOO.  A name with an underscore is dropped, since
+ * it would pass for one with a dash (hardening L4), and so is "Proxy", whose
+ * HTTP_PROXY many libraries take for an address (httpoxy).
+ */
+#include "interp/wsgi.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "core/conf.h"
+#include "core/mem.h"
+#include "core/shard.h"
+#include "core/util.h"
+#include "interp/scope.h"
+#include "interp/state.h"
+#include "proto/req.h"
+
+#define CACHED 1024
+#define CACHED_MAX 256
+#define PEERS 1024
+
+/* A field seen before: what it is in the environ. */
+struct env_entry {
+	PyObject *key;			/* NULL: to be dropped */
+	PyObject *value;
+	uint32_t n;
+	uint32_t n_name;
+	char raw[CACHED_MAX];
+};
+
+/* The addresses of a connection, by its number. */
+struct env_peers {
+	uint64_t id;			/* of the connection, and 1 */
+	PyObject *remote_addr;
+	PyObject *remote_port;
+	PyObject *server_name;
+	PyObject *server_port;
+};
+
+struct wsgi_env {
+	PyObject *common;		/* dict, copied a request */
+	PyObject *path_info;
+	PyObject *query_string;
+	PyObject *request_method;
+	PyObject *raw_uri;
+	PyObject *request_uri;
+	PyObject *remote_addr;
+	PyObject *remote_port;
+	PyObject *server_name;
+	PyObject *server_port;
+	PyObject *server_protocol;
+	PyObject *script_name;
+	PyObject *input;
+	struct env_entry *cache[CACHED];
+	struct env_peers peers[PEERS];
+};
+
+static int
+intern(PyObject **to, const char *text)
+{
+	*to = PyUnicode_InternFromString(text);
+	return *to ? 0 : -1;
+}
+
+static int
+make_keys(struct wsgi_env *e)
+{
+	return intern(&e->path_info, "PATH_INFO") ||
+	    intern(&e->query_string, "QUERY_STRING") ||
+	    intern(&e->request_method, "REQUEST_METHOD") ||
+	    intern(&e->raw_uri, "RAW_URI") ||
+	    intern(&e->request_uri, "REQUEST_URI") ||
+	    intern(&e->remote_addr, "REMOTE_ADDR") ||
+	    intern(&e->remote_port, "REMOTE_PORT") ||
+	    intern(&e->server_name, "SERVER_NAME") ||
+	    intern(&e->server_port, "SERVER_PORT") ||
+	    intern(&e->server_protocol, "SERVER_PROTOCOL") ||
+	    intern(&e->script_name, "SCRIPT_NAME") ||
+	    intern(&e->input, "wsgi.input") ? -1 : 0;
+}
+
+struct wsgi_env *
+wsgi_env_new(struct pystate *st, bool multithread)
+{
+	struct wsgi_env *e = mem_zero(sizeof(*e));
+	PyObject *errors = PySys_GetObject("stderr");
+	bool others = st->shard->start->shm->shards > 1;
+
+	if (make_keys(e) == -1)
+		return NULL;
+	/* Every key that a request has: copying keeps the dict's shape. */
+	e->common = Py_BuildValue("{ss ss ss ss ss ss ss ss ss ss ss "
+	    "s(ii) ss sO sO sO sO sO sO}",
+	    "REQUEST_METHOD", "GET", "SCRIPT_NAME", "", "PATH_INFO", "",
+	    "QUERY_STRING", "", "RAW_URI", "", "REQUEST_URI", "",
+	    "SERVER_NAME", "", "SERVER_PORT", "",
+	    "SERVER_PROTOCOL", "HTTP/1.1", "REMOTE_ADDR", "",
+	    "REMOTE_PORT", "",
+	    "wsgi.version", 1, 0, "wsgi.url_scheme", "http",
+	    "wsgi.input", Py_None, "wsgi.errors", errors ? errors : Py_None,
+	    "wsgi.multithread", multithread ? Py_True : Py_False,
+	    "wsgi.multiprocess", others ? Py_True : Py_False,
+	    "wsgi.run_once", Py_False, "wsgi.input_terminated", Py_True);
+	return e->common ? e : NULL;
+}
+
+static PyObject *
+latin1(struct str s)
+{
+	return PyUnicode_DecodeLatin1(s.p, (Py_ssize_t)s.n, NULL);
+}
+
+/* environ[key] = value, whose reference is taken; -1 with an exception. */
+static int
+set(PyObject *environ, PyObject *key, PyObject *value)
+{
+	int err = value ? PyDict_SetItem(environ, key, value) : -1;
+
+	Py_XDECREF(value);
+	return err;
+}
+
+/* ---- fields ---- */
+
+/* Its key, or NULL without an exception: not for the environ. */
+static PyObject *
+key_of(const struct field *f)
+{
+	char text[5 + CACHED_MAX] = "HTTP_";
+	struct str name = field_name(f);
+	PyObject *key;
+
+	if (memchr(name.p, '_', name.n) || name.n > CACHED_MAX ||
+	    str_eq(name, STR("proxy")))
+		return NULL;
+	if (str_eq(name, STR("content-type")))
+		return PyUnicode_InternFromString("CONTENT_TYPE");
+	if (str_eq(name, STR("content-length")))
+		return PyUnicode_InternFromString("CONTENT_LENGTH");
+	for (size_t i = 0; i < name.n; i++) {
+		char c = name.p[i];
+
+		text[5 + i] = c == '-' ? '_' : c >= 'a' && c <= 'z' ?
+		    (char)(c - 32) : c;
+	}
+	key = PyUnicode_DecodeLatin1(text, (Py_ssize_t)(5 + name.n), NULL);
+	if (key)
+		PyUnicode_InternInPlace(&key);
+	return key;
+}
+
+/* The cache's place for <f>, filled; NULL: not cached (or an exception). */
+static struct env_entry *
+cached(struct wsgi_env *e, const struct field *f)
+{
+	uint32_t n = f->n_name + f->n_value;
+	struct env_entry **at, *c;
+
+	if (n > CACHED_MAX)
+		return NULL;
+	at = &e->cache[scope_hash(f->p, n) % CACHED];
+	c = *at;
+	if (c && c->n == n && c->n_name == f->n_name &&
+	    memcmp(c->raw, f->p, n) == 0)
+		return c;
+	if (!c) {
+		c = *at = mem_try(sizeof(*c));
+		if (!c)
+			return NULL;
+		c->key = c->value = NULL;
+	}
+	c->n = n;
+	c->n_name = f->n_name;
+	memcpy(c->raw, f->p, n);
+	Py_XSETREF(c->key, key_of(f));
+	Py_XSETREF(c->value, c->key ? latin1(field_value(f)) : NULL);
+	return c;
+}
+
+/* A second field of the same name: one value, joined (RFC 9110, 5.3). */
+static int
+set_field(PyObject *environ, PyObject *key, PyObject *value, bool cookie)
+{
+	PyObject *before, *joined;
+
+	if (!value)
+		return -1;
+	switch (PyDict_GetItemRef(environ, key, &before)) {
+	case 0:
+		return PyDict_SetItem(environ, key, value);
+	case 1:
+		joined = PyUnicode_FromFormat(cookie ? "%U; %U" : "%U, %U",
+		    before, value);
+		Py_DECREF(before);
+		return set(environ, key, joined);
+	default:
+		return -1;
+	}
+}
+
+static int
+add_field(struct wsgi_env *e, PyObject *environ, const struct field *f)
+{
+	bool cookie = str_eq(field_name(f), STR("cookie"));
+	struct env_entry *c = cached(e, f);
+	PyObject *key, *value;
+	int err;
+
+	if (PyErr_Occurred())
+		return -1;
+	if (c)
+		return c->key ? set_field(environ, c->key, c->value, cookie) :
+		    0;
+	key = key_of(f);
+	if (!key)
+		return PyErr_Occurred() ? -1 : 0;
+	value = latin1(field_value(f));
+	err = set_field(environ, key, value, cookie);
+	Py_XDECREF(value);
+	Py_DECREF(key);
+	return err;
+}
+
+/* ---- the rest ---- */
+
+/* Where --root-path fits, it goes from PATH_INFO to SCRIPT_NAME. */
+static struct str
+split_root(struct wsgi_env *e, PyObject *environ, const struct conf *conf,
+    struct str path, int *err)
+{
+	struct str root = str_of(conf->root_path);
+
+	if (root.n == 0 || path.n < root.n ||
+	    memcmp(path.p, root.p, root.n) != 0 ||
+	    (path.n > root.n && path.p[root.n] != '/'))
+		return path;
+	*err = set(environ, e->script_name, latin1(root));
+	return (struct str){ path.p + root.n, path.n - root.n };
+}
+
+static int
+set_target(struct wsgi_env *e, PyObject *environ, struct call *c)
+{
+	const struct req *r = c->head;
+	char small[512];
+	char *buf = r->path.n <= sizeof(small) ? small : mem_try(r->path.n);
+	struct str path;
+	int err = 0;
+
+	if (!buf) {
+		PyErr_NoMemory();
+		return -1;
+	}
+	path = (struct str){ buf, scope_unquote(r->path, buf) };
+	path = split_root(e, environ, c->shard->conf, path, &err);
+	if (!err)
+		err = set(environ, e->path_info, latin1(path));
+	if (buf != small)
+		mem_free(buf);
+	if (!err && r->query.n > 0)
+		err = set(environ, e->query_string, latin1(r->query));
+	if (!err) {
+		PyObject *raw = latin1(r->target);
+
+		err = raw ? PyDict_SetItem(environ, e->request_uri, raw) : -1;
+		if (!err)
+			err = set(environ, e->raw_uri, raw);
+		else
+			Py_XDECREF(raw);
+	}
+	return err;
+}
+
+static void
+set_pair(PyObject **host, PyObject **port, const struct peer *p)
+{
+	char text[SOCK_TEXT];
+
+	Py_XSETREF(*host, PyUnicode_FromString(sock_host_text(p, text)));
+	Py_XSETREF(*port, PyUnicode_FromFormat("%u", sock_port(p)));
+}
+
+static void
+fill_peers(struct env_peers *p, const struct call *c)
+{
+	const struct listeners *ls = c->shard->start->listeners;
+
+	p->id = 0;
+	set_pair(&p->remote_addr, &p->remote_port, &c->peer);
+	if (c->listener < ls->n && ls->addr[c->listener].path) {
+		/* PEP 3333: never empty. */
+		Py_XSETREF(p->server_name, PyUnicode_FromString("localhost"));
+		Py_XSETREF(p->server_port, PyUnicode_FromString("80"));
+	} else {
+		set_pair(&p->server_name, &p->server_port, &c->local);
+	}
+	if (p->remote_addr && p->remote_port && p->server_name &&
+	    p->server_port)
+		p->id = c->conn_id + 1;
+}
+
+static int
+set_addresses(struct wsgi_env *e, PyObject *environ, const struct call *c)
+{
+	struct env_peers *p = &e->peers[c->conn_id % PEERS];
+
+	if (p->id != c->conn_id + 1)
+		fill_peers(p, c);
+	if (p->id == 0)
+		return -1;
+	return PyDict_SetItem(environ, e->remote_addr, p->remote_addr) ||
+	    PyDict_SetItem(environ, e->remote_port, p->remote_port) ||
+	    PyDict_SetItem(environ, e->server_name, p->server_name) ||
+	    PyDict_SetItem(environ, e->server_port, p->server_port) ? -1 : 0;
+}
+
+static int
+fill(struct wsgi_env *e, PyObject *environ, struct call *c)
+{
+	const struct req *r = c->head;
+
+	if (set_target(e, environ, c) == -1 ||
+	    set_addresses(e, environ, c) == -1)
+		return -1;
+	if (!str_eq(r->method, STR("GET")) &&
+	    set(environ, e->request_method, latin1(r->method)) == -1)
+		return -1;
+	if (r->minor != 1 && set(environ, e->server_protocol,
+	    PyUnicode_FromFormat("HTTP/%d.%d", r->major, r->minor)) == -1)
+		return -1;
+	for (unsigned i = 0; i < r->n_fields; i++)
+		if (add_field(e, environ, &r->fields[i]) == -1)
+			return -1;
+	return 0;
+}
+
+PyObject *
+wsgi_environ(struct wsgi_env *e, struct call *c, PyObject *input)
+{
+	PyObject *environ = PyDict_Copy(e->common);
+
+	if (!environ)
+		return NULL;
+	if (fill(e, environ, c) == -1 ||
+	    PyDict_SetItem(environ, e->input, input) == -1)
+		Py_CLEAR(environ);
+	return environ;
+}
