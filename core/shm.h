@@ -80,6 +80,8 @@ struct slot {
 	_Atomic uint64_t requests;
 	_Atomic uint64_t open;			/* connections; keeper: 0 */
 	_Atomic uint64_t drops;
+	/* Of shard 0: when a shard of the generation last failed to start. */
+	_Atomic uint64_t failed;
 };
 
 /* This process's view.  Private, frozen after shm_new(). */

@@ -33,7 +33,6 @@ struct aloop {
 	struct watch **watch;		/* by fd */
 	unsigned n_watch;
 	struct list fired;
-	bool stop;			/* end serving */
 	bool serving;			/* turns are run, not only waits */
 };
 
@@ -265,6 +264,18 @@ take_marks(struct aloop *a, struct marks *m, bool *queued)
 	return err;
 }
 
+/*
+ * Drained, and what requests do after their response is done, too; or the
+ * graceful timeout is over.
+ */
+static bool
+is_over(const struct aloop *a)
+{
+	const struct shard *s = a->shard;
+
+	return s->over || (shard_is_over(s) && a->st->n_tasks == 0);
+}
+
 /* Waiting, reading, writing: all that needs no GIL, without it. */
 static void
 without_gil(struct aloop *a, int64_t ns)
@@ -274,17 +285,11 @@ without_gil(struct aloop *a, int64_t ns)
 	atomic_store_explicit(&a->shard->slot->busy_since, 0,
 	    memory_order_relaxed);
 	shard_flush(a->shard);
-	shard_poll(a->shard, ns);
+	/* The last connection may just have gone: then nothing wakes us. */
+	shard_poll(a->shard, a->serving && is_over(a) ? 0 : ns);
 	atomic_store_explicit(&a->shard->slot->busy_since, a->shard->loop.now,
 	    memory_order_relaxed);
 	PyEval_RestoreThread(ts);
-}
-
-/* "Draining and nothing is left", or told so: serving ends. */
-static bool
-is_over(const struct aloop *a)
-{
-	return a->stop || shard_is_over(a->shard);
 }
 
 static int
@@ -292,7 +297,6 @@ stop_loop(struct aloop *a)
 {
 	PyObject *r;
 
-	a->stop = true;
 	a->serving = false;
 	r = PyObject_CallMethodNoArgs(a->st->loop, a->st->s.stop);
 	Py_XDECREF(r);
@@ -386,20 +390,12 @@ selector_serve(struct aloop *a, PyObject *on)
 	Py_RETURN_NONE;
 }
 
-void
-aloop_stop(struct pystate *st)
-{
-	if (st->aloop)
-		st->aloop->stop = true;
-}
-
 static PyObject *
 selector_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
 	PyObject *selectors = NULL;
 	struct aloop *a;
 
-	(void)args;
 	(void)kwargs;
 	a = (struct aloop *)type->tp_alloc(type, 0);
 	if (!a)
@@ -407,12 +403,18 @@ selector_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 	a->st = PyType_GetModuleState(type);
 	a->shard = a->st->shard;
 	list_init(&a->fired);
-	a->map = PyDict_New();
+	a->map = PyTuple_GET_SIZE(args) == 1 ?
+	    Py_NewRef(PyTuple_GET_ITEM(args, 0)) : NULL;
+	if (!a->map || !PyDict_Check(a->map)) {
+		PyErr_SetString(PyExc_TypeError, "Selector(map): a dict");
+		Py_DECREF(a);
+		return NULL;
+	}
 	selectors = PyImport_ImportModule("selectors");
 	if (selectors)
 		a->key_type = PyObject_GetAttrString(selectors, "SelectorKey");
 	Py_XDECREF(selectors);
-	if (!a->map || !a->key_type) {
+	if (!a->key_type) {
 		Py_DECREF(a);
 		return NULL;
 	}

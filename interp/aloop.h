@@ -23,7 +23,4 @@ struct pystate;
 /* Adds the Selector type to the module; -1 with an exception. */
 int aloop_add_types(struct pystate *st, PyObject *module);
 
-/* Ends the shard's serving: stops the loop from the next turn on. */
-void aloop_stop(struct pystate *st);
-
 #endif

@@ -23,6 +23,7 @@ struct exchange {
 	bool ended;			/* the response is whole */
 	bool gone;			/* the client left */
 	bool was_read;			/* the request's body was handed over */
+	bool told;			/* ... and that the client left */
 };
 
 /* send and receive: a callable with the exchange. */
@@ -100,6 +101,8 @@ receive_now(PyObject *self, PyObject **result)
 	} else if (r && !ex->gone) {
 		return 0;
 	} else {
+		/* From now on it knows, and send() says so, too. */
+		ex->told = !ex->ended;
 		*result = message(st->s.type, st->s.http_disconnect);
 	}
 	return *result ? 1 : -1;
@@ -375,7 +378,7 @@ send_message(struct exchange *ex, PyObject *msg)
 	if (ex->ended)
 		PyErr_Format(PyExc_RuntimeError, "%S was sent after the "
 		    "response was complete", type);
-	else if (!ex->req)
+	else if (!ex->req || ex->told)
 		PyErr_SetString(PyExc_OSError, "the client has left");
 	else if (is(type, s->response_start))
 		n = send_start(ex, msg) == 0 ? 1 : -1;

@@ -31,6 +31,8 @@
 #define SHARD_STACK (16u << 20)
 /* A stack of 100 frames arrives well within it. */
 #define STACK_WAIT_MS 200
+/* Failures of a generation's processes that are so close have one cause. */
+#define SAME_FAILURE_NS (2 * NS_PER_S)
 #define STACK_TEXT (16u << 10)
 
 /* Runs in the shard: the keeper wants it to drain. */
@@ -307,9 +309,15 @@ server_refused(struct server *sv, const char *module, bool late)
 bool
 server_failed(struct server *sv, const char *what)
 {
+	const struct child_start *start = sv->start;
+	struct slot *first = shm_slot(start->shm, start->generation, 0);
+	uint64_t now = clock_ns(), before;
+
 	/* Every shard would say the same: the first is enough. */
 	if (atomic_exchange(&sv->failed, true))
 		return false;
-	ctl_send(sv->start->control, CTL_FAILED, sv->start->first, what);
-	return true;
+	ctl_send(start->control, CTL_FAILED, start->first, what);
+	/* Another process of the generation may have said it just now. */
+	before = atomic_exchange(&first->failed, now);
+	return before == 0 || now - before > SAME_FAILURE_NS;
 }

@@ -112,6 +112,7 @@ struct pystate {
 	PyObject *scope;		/* ASGI: what all requests have alike */
 	PyObject *asgi_info;		/* scope["asgi"], copied a request */
 	PyObject *lifespan_state;	/* dict, copied a request; or NULL */
+	unsigned n_tasks;		/* requests' coroutines not over */
 	bool ready;			/* serving: a refusal is late */
 };
 

@@ -16,6 +16,7 @@ static void
 finish(struct task *t, bool raised)
 {
 	Py_CLEAR(t->coro);
+	t->st->n_tasks--;
 	t->over(t, raised);
 	/* Whoever runs this step holds the Task. */
 	Py_CLEAR(t->task);
@@ -169,6 +170,7 @@ task_run(struct task *t, PyObject *coro)
 	PyObject *task;
 
 	t->coro = coro;
+	t->st->n_tasks++;
 	task = make_task(t->st, t);
 	if (!task) {
 		/* Cancelled in its first step, or no memory. */

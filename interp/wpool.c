@@ -56,6 +56,7 @@ struct wpool {
 	_Atomic uint32_t offers;	/* how many there were */
 	atomic_bool asleep;		/* the watcher is */
 	atomic_bool over;
+	atomic_bool full;		/* all that may are in a call */
 	_Atomic unsigned gil_waiters;
 	_Atomic unsigned alive;		/* threads beside the shard's own */
 	pthread_mutex_t lock;		/* of the two below */
@@ -64,6 +65,14 @@ struct wpool {
 };
 
 /* ---- the token ---- */
+
+void
+wpool_set_full(struct wpool *p, bool full)
+{
+	atomic_store(&p->full, full);
+	atomic_store_explicit(&p->shard->slot->busy_since,
+	    full ? p->shard->loop.now : 0, memory_order_relaxed);
+}
 
 bool
 wpool_take(struct wpool *p)
@@ -103,7 +112,8 @@ wpool_offer(struct wpool *p, bool now)
 /*
  * A thread that waits for the GIL marks the shard busy; who gets it marks it
  * well, or busy anew for the next in line.  So a call that never lets the GIL
- * go is seen (keeper: stuck), and one that only takes long is not.
+ * go is seen (keeper: stuck), and one that only takes long is not, unless no
+ * thread is left for another call.
  */
 static void
 gil_enter(struct wthread *w)
@@ -116,7 +126,8 @@ gil_enter(struct wthread *w)
 	atomic_compare_exchange_strong(&slot->busy_since, &none, clock_ns());
 	PyEval_RestoreThread(w->ts);
 	atomic_store_explicit(&slot->busy_since,
-	    atomic_fetch_sub(&p->gil_waiters, 1) > 1 ? clock_ns() : 0,
+	    atomic_fetch_sub(&p->gil_waiters, 1) > 1 ||
+	    atomic_load(&p->full) ? clock_ns() : 0,
 	    memory_order_relaxed);
 	atomic_store_explicit(&slot->tid, (int32_t)syscall(SYS_gettid),
 	    memory_order_relaxed);
@@ -406,7 +417,8 @@ hold(struct wthread *w)
 			return false;
 		}
 		shard_flush(s);
-		shard_poll(s, due ? 0 : -1);
+		/* It may have freed the last connection of a drain. */
+		shard_poll(s, due || shard_is_over(s) ? 0 : -1);
 		shard_run(s);
 		if (!wsgi_is_due(p->st, p->max_calls) || !ensure_watcher(p))
 			continue;

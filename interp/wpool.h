@@ -55,6 +55,9 @@ bool wpool_take(struct wpool *p);
  */
 void wpool_offer(struct wpool *p, bool now);
 
+/* Every thread that may call is in the application, or no longer.  Holder. */
+void wpool_set_full(struct wpool *p, bool full);
+
 /*
  * Waits, without GIL and token, until wpool_signal().  Each signal ends one
  * wait, also one that begins later.

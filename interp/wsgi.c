@@ -27,6 +27,7 @@ struct wsgi {
 	struct list waiting;		/* token: struct call */
 	unsigned n_waiting;
 	unsigned running;
+	unsigned max_calls;
 	struct list kept;		/* token: calls to be used again */
 	unsigned n_kept;
 };
@@ -180,6 +181,14 @@ go_on(struct call *c)
 	}
 }
 
+/* A thread is free again. */
+static void
+note_end(struct pystate *st)
+{
+	if (st->wsgi->running-- == st->wsgi->max_calls)
+		wpool_set_full(st->wpool, false);
+}
+
 static void
 on_letter(struct letter *m, struct shard *s)
 {
@@ -189,7 +198,7 @@ on_letter(struct letter *m, struct shard *s)
 	c->wish = c->asked;
 	c->waits = c->wish == WISH_READ || c->wish == WISH_WRITE;
 	if (!c->waits)
-		c->st->wsgi->running--;
+		note_end(c->st);
 	go_on(c);
 }
 
@@ -331,7 +340,8 @@ wsgi_next(struct pystate *st, unsigned max_calls)
 		return NULL;
 	c = container_of(list_pop(&w->waiting), struct call, node);
 	w->n_waiting--;
-	w->running++;
+	if (++w->running == max_calls)
+		wpool_set_full(st->wpool, true);
 	if (bytes_len(&c->req->in) > 0 || c->req->body != BODY_OPEN)
 		take_body(c);
 	return c;
@@ -358,7 +368,7 @@ keep_rest(struct call *c)
 void
 wsgi_end(struct call *c)
 {
-	c->st->wsgi->running--;
+	note_end(c->st);
 	c->wish = WISH_END;
 	if (!c->whole || send_some(c)) {
 		Py_CLEAR(c->last);
@@ -648,6 +658,7 @@ wsgi_setup(struct pystate *st)
 	unsigned calls = calls_of(st->shard->conf);
 
 	st->wsgi = mem_zero(sizeof(*st->wsgi));
+	st->wsgi->max_calls = calls;
 	list_init(&st->wsgi->waiting);
 	list_init(&st->wsgi->kept);
 	st->wsgi->env = wsgi_env_new(st, calls > 1);

@@ -54,9 +54,9 @@ handle_dealloc(PyObject *self)
 
 /* ---- start_response ---- */
 
-/* "200 OK" to 200, -1 with an exception. */
+/* "200 OK" to 200 and OK; -1 with an exception. */
 static int
-status_of(PyObject *status)
+status_of(PyObject *status, struct str *reason)
 {
 	Py_ssize_t n;
 	const char *s;
@@ -76,6 +76,7 @@ status_of(PyObject *status)
 		    "be three digits, a space and a reason, not %R", status);
 		return -1;
 	}
+	*reason = (struct str){ s + MIN(n, 4), (size_t)(n - MIN(n, 4)) };
 	return (s[0] - '0') * 100 + (s[1] - '0') * 10 + (s[2] - '0');
 }
 
@@ -124,12 +125,15 @@ add_header(struct res *h, PyObject *pair)
 static int
 set_head(struct res *h, PyObject *status, PyObject *headers)
 {
-	int n = status_of(status), err;
+	struct str reason;
+	int n = status_of(status, &reason), err;
 
 	if (n < 0)
 		return -1;
 	res_reset(h);
 	err = res_status(h, (unsigned)n);
+	if (!err)
+		err = res_set_reason(h, reason);
 	if (err) {
 		PyErr_Format(PyExc_ValueError, "start_response: %R: %s",
 		    status, res_error_text(err));

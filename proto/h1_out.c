@@ -59,15 +59,17 @@ put_size(char *at, size_t v)
 }
 
 static char *
-put_status(char *at, unsigned status)
+put_status(char *at, unsigned status, const char *reason)
 {
 	struct str line = res_status_line(status);
 
-	if (line.n > 0)
+	if (line.n > 0 && !reason)
 		return put(at, line);
 	at = put(at, STR("HTTP/1.1 "));
 	at = put_decimal(at, status);
-	return put(at, STR(" Unknown\r\n"));
+	at = put(at, STR(" "));
+	at = put(at, reason ? str_of(reason) : STR("Unknown"));
+	return put(at, STR("\r\n"));
 }
 
 /* Date and Server, where the application gave none. */
@@ -166,7 +168,7 @@ put_large_head(struct h1 *h, struct req *r, struct str server)
 	struct conn *c = h->conn;
 	const struct res *res = &r->res;
 	char text[HEAD_ROOM];
-	char *at = put_status(text, res->status);
+	char *at = put_status(text, res->status, res->reason);
 
 	at = put_common(at, c->shard, (struct str){ "", 0 }, !res->has_date);
 	conn_put(c, text, (size_t)(at - text));
@@ -205,7 +207,7 @@ put_head(struct req *r, const void *p, size_t n)
 	start = (char *)conn_reserve(c, with ? room + n + CHUNK_ROOM : room);
 	if (!start)
 		return false;
-	at = put_status(start, res->status);
+	at = put_status(start, res->status, res->reason);
 	at = put_common(at, c->shard, server, !res->has_date);
 	if (res->len > 0)
 		at = put(at, (struct str){ res->buf, res->len });
@@ -342,7 +344,7 @@ h1_out_refusal(struct conn *c, unsigned status, bool is_head)
 	start = (char *)conn_reserve(c, 2 * HEAD_ROOM + server.n);
 	if (!start)
 		return;
-	at = put_status(start, status);
+	at = put_status(start, status, NULL);
 	at = put_common(at, c->shard, server, true);
 	at = put(at, STR("content-type: text/plain\r\ncontent-length: "));
 	at = put_decimal(at, text.n);

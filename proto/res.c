@@ -117,6 +117,7 @@ res_reset(struct res *h)
 	char *buf = h->buf;
 	uint32_t cap = h->cap;
 
+	mem_free(h->reason);
 	memset(h, 0, sizeof(*h));
 	h->buf = buf;
 	h->cap = cap;
@@ -139,6 +140,23 @@ res_status(struct res *h, unsigned status)
 	if (status < 200 || status > 999)
 		return RES_BAD_STATUS;
 	h->status = status;
+	return RES_OK;
+}
+
+int
+res_set_reason(struct res *h, struct str reason)
+{
+	size_t n = reason.n < RES_REASON_MAX ? reason.n : RES_REASON_MAX;
+
+	if (!field_is_value(reason))
+		return RES_BAD_VALUE;
+	if (str_eq(reason, res_reason(h->status)))
+		return RES_OK;
+	h->reason = mem_try(n + 1);
+	if (!h->reason)
+		return RES_NO_MEMORY;
+	memcpy(h->reason, reason.p, n);
+	h->reason[n] = '\0';
 	return RES_OK;
 }
 
@@ -263,12 +281,14 @@ take_over(struct res *own, struct res *h)
 	own->len = h->len;
 	own->cap = h->cap;
 	own->status = h->status;
+	own->reason = h->reason;
 	own->length = h->length;
 	own->close = h->close;
 	own->has_date = h->has_date;
 	own->has_server = h->has_server;
 	h->buf = old.buf;
 	h->cap = old.cap;
+	h->reason = NULL;
 	res_reset(h);
 }
 

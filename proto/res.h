@@ -28,12 +28,14 @@ struct req;
 
 /* Bytes of fields that an application may give; beyond: refused. */
 #define RES_HEAD_MAX (64u << 10)
+#define RES_REASON_MAX 80
 
 struct res {
 	char *buf;			/* fields, in wire form for HTTP/1 */
 	uint32_t len;
 	uint32_t cap;
 	unsigned status;
+	char *reason;			/* the application's own, or NULL */
 	int64_t length;			/* Content-Length given, -1: none */
 	bool close;			/* "Connection: close" given */
 	bool has_date;
@@ -70,6 +72,9 @@ void res_fini(struct res *h);
 
 /* Builder; any thread.  RES_OK or an error; then <h> is to be reset. */
 int res_status(struct res *h, unsigned status);
+/* A phrase other than the usual one; refused with a control character in it,
+ * and cut at RES_REASON_MAX. */
+int res_set_reason(struct res *h, struct str reason);
 int res_field(struct res *h, struct str name, struct str value);
 
 /*

@@ -148,24 +148,28 @@ def give_cpus_back(cpus):
 
     own = os.sched_getaffinity(0)
     start_thread = threading.Thread._bootstrap
-    fork_exec = _posixsubprocess.fork_exec
 
     def bootstrap(self):
         os.sched_setaffinity(0, cpus)
         start_thread(self)
 
-    def spawn(*args):
-        os.sched_setaffinity(0, cpus)
-        try:
-            return fork_exec(*args)
-        finally:
-            os.sched_setaffinity(0, own)
+    def widely(function):
+        def spawn(*args, **kwargs):
+            os.sched_setaffinity(0, cpus)
+            try:
+                return function(*args, **kwargs)
+            finally:
+                os.sched_setaffinity(0, own)
+
+        return spawn
 
     threading.Thread._bootstrap = bootstrap
-    _posixsubprocess.fork_exec = spawn
+    _posixsubprocess.fork_exec = widely(_posixsubprocess.fork_exec)
+    os.posix_spawn = widely(os.posix_spawn)
+    os.posix_spawnp = widely(os.posix_spawnp)
     # subprocess has taken the function by name when it was imported already.
     if "subprocess" in sys.modules:
-        sys.modules["subprocess"]._fork_exec = spawn
+        sys.modules["subprocess"]._fork_exec = _posixsubprocess.fork_exec
 
 
 def finish():
@@ -262,10 +266,7 @@ def interface_of(app):
     if hasattr(app, "__rsgi__"):
         return "rsgi"
     if inspect.isclass(app):
-        return "asgi2"
-    if not callable(app):
-        raise StartError(f"the application is {type(app).__name__}, which cannot be called; "
-                         "name a callable, or use --factory")
+        return "wsgi" if count_arguments(app) == 2 else "asgi2"
     is_function = inspect.isfunction(app) or inspect.ismethod(app)
     call = app if is_function else app.__call__
     while hasattr(call, "func") and not inspect.isfunction(call):
@@ -302,6 +303,9 @@ def count_arguments(app):
 def serve(app):
     """Serve *app* by the interface that it speaks or that was asked for."""
     kind = CONFIG["interface"]
+    if not callable(app) and not hasattr(app, "__rsgi__"):
+        raise StartError(f"the application is {type(app).__name__}, which cannot be called; "
+                         "name a callable, or use --factory")
     if kind == "auto":
         kind = interface_of(app)
     if kind == "wsgi":
@@ -316,12 +320,31 @@ def serve_wsgi():
     return 0
 
 
+class KeysByFd(dict):
+    """{descriptor: SelectorKey}; looked up by a file object, too, as in selectors."""
+
+    def get(self, fileobj, default=None):
+        fd = fileobj if isinstance(fileobj, int) else fileobj.fileno()
+        return super().get(fd, default)
+
+    def __getitem__(self, fileobj):
+        fd = fileobj if isinstance(fileobj, int) else fileobj.fileno()
+        return super().__getitem__(fd)
+
+
 def make_loop():
     """The shard's event loop: asyncio's own, on the shard's selector."""
     import asyncio
 
     class Loop(asyncio.SelectorEventLoop):
         """asyncio's loop for Unix, whose selector runs the shard's turns."""
+
+        def _run_once(self):
+            # asyncio lets these leave run_forever(): here they are one task's.
+            try:
+                super()._run_once()
+            except (SystemExit, KeyboardInterrupt) as error:
+                _shoal.log("error", "A task or callback raised: " + format_exception(error))
 
         def add_signal_handler(self, sig, callback, *args):
             """As asyncio's; in a shard that shares its process a warning."""
@@ -334,7 +357,7 @@ def make_loop():
             """As asyncio's; False in a shard that shares its process."""
             return False if CONFIG["own_interpreter"] else super().remove_signal_handler(sig)
 
-    selector = _shoal.Selector()
+    selector = _shoal.Selector(KeysByFd())
     loop = Loop(selector)
     asyncio.set_event_loop(loop)
     return loop, selector

@@ -19,7 +19,7 @@ BUDGET(struct h1, 224);
 
 /* A request: a slot of the pool, and the arena's first block. */
 BUDGET(struct req, 896);
-BUDGET(struct res, 64);
+BUDGET(struct res, 72);
 BUDGET(struct field, 16);
 
 /* Parts of these. */
