@@ -47,14 +47,21 @@ mod_log(PyObject *m, PyObject *args)
 
 /* True: this shard is the first that failed, and should say why. */
 static PyObject *
+mod_claim_failure(PyObject *m, PyObject *unused)
+{
+	(void)unused;
+	return PyBool_FromLong(server_claim_failure(state(m)->berth->server));
+}
+
+static PyObject *
 mod_failed(PyObject *m, PyObject *what)
 {
-	struct server *sv = state(m)->berth->server;
 	const char *text = PyUnicode_AsUTF8(what);
 
 	if (!text)
 		return NULL;
-	return PyBool_FromLong(server_failed(sv, text));
+	server_failed(state(m)->berth->server, text);
+	Py_RETURN_NONE;
 }
 
 /* Waits for the keeper's CTL_STOP, which ends the process. */
@@ -202,6 +209,7 @@ mod_serve_wsgi(PyObject *m, PyObject *unused)
 
 static PyMethodDef methods[] = {
 	{ "log", mod_log, METH_VARARGS, NULL },
+	{ "claim_failure", mod_claim_failure, METH_NOARGS, NULL },
 	{ "failed", mod_failed, METH_O, NULL },
 	{ "refused", mod_refused, METH_VARARGS, NULL },
 	{ "load_begin", mod_load_begin, METH_NOARGS, NULL },

@@ -307,17 +307,20 @@ server_refused(struct server *sv, const char *module, bool late)
 }
 
 bool
-server_failed(struct server *sv, const char *what)
+server_claim_failure(struct server *sv)
 {
 	const struct child_start *start = sv->start;
 	struct slot *first = shm_slot(start->shm, start->generation, 0);
 	uint64_t now = clock_ns(), before;
 
-	/* Every shard would say the same: the first is enough. */
 	if (atomic_exchange(&sv->failed, true))
 		return false;
-	ctl_send(start->control, CTL_FAILED, start->first, what);
-	/* Another process of the generation may have said it just now. */
 	before = atomic_exchange(&first->failed, now);
 	return before == 0 || now - before > SAME_FAILURE_NS;
+}
+
+void
+server_failed(struct server *sv, const char *what)
+{
+	ctl_send(sv->start->control, CTL_FAILED, sv->start->first, what);
 }

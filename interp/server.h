@@ -68,9 +68,12 @@ bool server_may_switch(const struct server *sv);
 void server_refused(struct server *sv, const char *module, bool late);
 
 /*
- * Says that the start failed and what to do; the shard then ends with 3.
- * False: another shard of this process has said so already.
+ * The start failed.  True for the first shard of the generation that says so:
+ * it logs why, and then calls server_failed(); the others would say the same,
+ * and wait for the end that the keeper makes of it.
  */
-bool server_failed(struct server *sv, const char *what);
+bool server_claim_failure(struct server *sv);
+/* Tells the keeper what to do about it.  The shard then ends with 3. */
+void server_failed(struct server *sv, const char *what);
 
 #endif

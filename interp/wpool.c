@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <pthread.h>
 #include <semaphore.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -17,7 +16,6 @@
 #include "core/shard.h"
 #include "core/util.h"
 #include "interp/exc.h"
-#include "interp/server.h"
 #include "interp/state.h"
 #include "interp/wsgi.h"
 
@@ -461,20 +459,11 @@ thread_main(void *arg)
 	struct wthread *w = arg;
 	struct wpool *p = w->pool;
 	char name[16];
-	sigset_t all;
 
 	snprintf(name, sizeof(name), "shoal-%u-%u", p->shard->id % 1000,
 	    w->number % 1000);
 	prctl(PR_SET_NAME, name);
 	mem_join_arena(p->arena);
-	/* Signals are for the main thread, as Python expects. */
-	sigfillset(&all);
-	sigdelset(&all, SIGSEGV);
-	sigdelset(&all, SIGBUS);
-	sigdelset(&all, SIGFPE);
-	sigdelset(&all, SIGILL);
-	sigdelset(&all, STACK_SIGNAL);
-	pthread_sigmask(SIG_SETMASK, &all, NULL);
 	if (enter_python(w) == 0) {
 		while (park(w) && hold(w))
 			;

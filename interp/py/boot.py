@@ -9,7 +9,7 @@ ends in order.  Nothing here runs on the path of a request.
 The C side is the module ``_shoal``:
 
 ``_shoal.config``       dict of the options that matter here
-``_shoal.log(level, text)``, ``_shoal.failed(what)``, ``_shoal.refused(module)``
+``_shoal.log(level, text)``, ``_shoal.claim_failure()``, ``_shoal.failed(what)``, ``_shoal.refused(module)``
 ``_shoal.load_begin()``, ``_shoal.load_end()``   one import of an application at a time
 ``_shoal.Selector``     the shard's turn, as asyncio's selector
 ``_shoal.rsgi_names()``  the module granian.rsgi without Granian
@@ -19,12 +19,15 @@ The C side is the module ``_shoal``:
 import importlib.util
 import sys
 import threading
+import time
 import traceback
 
 import _shoal
 
 CONFIG = _shoal.config
 START_FAILED = 3
+#: Seconds in which the shard that failed first has told, and the keeper ends all.
+FAILURE_WAIT = 2
 #: Words by which CPython, PyO3, Cython and others refuse an own-GIL interpreter.
 REFUSALS = ("subinterpreter", "one interpreter per process", "Interpreter change detected")
 
@@ -53,8 +56,12 @@ def main():
 
 def fail(what, error=None):
     """Log the traceback once, whatever the number of shards, and say what to do."""
-    if _shoal.failed(what) and error is not None:
+    if not _shoal.claim_failure():
+        time.sleep(FAILURE_WAIT)
+        return
+    if error is not None:
         _shoal.log("error", format_exception(error))
+    _shoal.failed(what)
 
 
 def format_exception(error):
