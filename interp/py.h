@@ -8,7 +8,6 @@
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
-#include <structmember.h>
 
 #if PY_VERSION_HEX < 0x030C0000
 #error "Shoal needs Python 3.12 or newer"
@@ -20,9 +19,6 @@
 #define PY_GOOD_INTERPRETERS (PY_VERSION_HEX >= 0x030D0000)
 
 #if PY_VERSION_HEX < 0x030D0000
-#define Py_T_PYSSIZET T_PYSSIZET
-#define Py_READONLY READONLY
-
 /* As 3.13's: 1 and a new reference, 0 and NULL, or -1 with an exception. */
 static inline int
 PyDict_GetItemRef(PyObject *dict, PyObject *key, PyObject **value)
