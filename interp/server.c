@@ -316,7 +316,8 @@ server_claim_failure(struct server *sv)
 	if (atomic_exchange(&sv->failed, true))
 		return false;
 	before = atomic_exchange(&first->failed, now);
-	return before == 0 || now - before > SAME_FAILURE_NS;
+	/* The other's clock may have been read after ours. */
+	return before == 0 || now > before + SAME_FAILURE_NS;
 }
 
 void
