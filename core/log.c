@@ -326,16 +326,20 @@ log_text(struct log *l, enum log_level level, const char *prefix,
 {
 	struct line ln;
 	const char *end;
-	size_t n;
+	size_t n, begun;
 	int saved = errno;
 
 	if (level > l->level)
 		return;
+	/* One event, one time. */
+	log_begin(l, &ln, tag_of(l, level));
+	line_escaped(&ln, str_of(prefix), false);
+	begun = ln.n;
 	while (text.n) {
 		end = memchr(text.p, '\n', text.n);
 		n = end ? (size_t)(end - text.p) : text.n;
-		log_begin(l, &ln, tag_of(l, level));
-		line_escaped(&ln, str_of(prefix), false);
+		ln.n = begun;
+		ln.full = false;
 		line_escaped(&ln, (struct str){ text.p, n }, false);
 		/* Only the last may write, so that the lines stay together. */
 		n += end != NULL;

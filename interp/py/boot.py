@@ -9,7 +9,8 @@ ends in order.  Nothing here runs on the path of a request.
 The C side is the module ``_shoal``:
 
 ``_shoal.config``       dict of the options that matter here
-``_shoal.log(level, text)``, ``_shoal.claim_failure()``, ``_shoal.failed(what)``, ``_shoal.refused(module)``
+``_shoal.log(level, text)``
+``_shoal.claim_failure()``, ``_shoal.failed(what)``, ``_shoal.refused(module)``
 ``_shoal.load_begin()``, ``_shoal.load_end()``   one import of an application at a time
 ``_shoal.Selector``     the shard's turn, as asyncio's selector
 ``_shoal.rsgi_names()``  the module granian.rsgi without Granian

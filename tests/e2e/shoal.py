@@ -151,35 +151,37 @@ def version():
 def records(lines):
     """Log lines grouped into events.
 
-    The server writes a traceback line by line, each with its time; what the
-    application writes has none.  A line belongs to the traceback before it
-    if it was written together with it and no traceback of its own follows.
+    The server writes a traceback line by line, each with the time of the
+    whole; what the application writes has none.  A line belongs to the
+    traceback before it, of the same writer, if it has its time and no
+    traceback of its own follows.  Those of two writers may mix.
     """
     parsed = []
     for line in lines:
         head = LINE.match(line)
         level, text = (head[2], head[3]) if head else (None, line)
-        time = head[1] if head else 0
-        at = sum(float(part) * unit for part, unit in zip(
-            time.split(":"), (3600, 60, 1))) if head else 0
+        at = head[1] if head else None
         who, text = re.match(r"(\[[^]]*\] )?(.*)", text).groups()
         parsed.append((level, who, at, text))
     begins = [bool(re.match(r"Traceback|\s+\+ Exception Group", text))
-        for *_, text in parsed] + [False]
-    groups, inside = [], False
+        for *_, text in parsed]
+    next_begins, later = [], {}
+    for (_, who, *_), begin in zip(parsed[::-1], begins[::-1]):
+        next_begins.insert(0, later.get(who, False))
+        later[who] = begin
+    groups, last = [], {}
     for i, (level, who, at, text) in enumerate(parsed):
-        before = parsed[i - 1] if i else None
-        joined = before and before[:2] == (level, who) and (
-            level is None or begins[i] or inside
-            and abs(at - before[2]) < 0.003
-            and not (begins[i + 1] and text.strip()))
-        if joined:
-            groups[-1].append(lines[i])
-        else:
-            groups.append([lines[i]])
-            inside = False
+        before, group, inside = last.get(who, (None, None, False))
+        joined = before and before[0] == level and (
+            level is None or before[2] == at and (begins[i] or inside
+            and not (next_begins[i] and text.strip())))
+        if not joined:
+            group, inside = [], False
+            groups.append(group)
+        group.append(lines[i])
         inside = inside or "Traceback (most recent call last)" in text \
             or begins[i]
+        last[who] = parsed[i], group, inside
     return ["\n".join(group) for group in groups]
 
 

@@ -91,3 +91,15 @@ def test_tracebacks_are_one_record_each():
         1, 10, 10, 2, 1, 1], found
     assert [shoal.is_bad(record) for record in found] == [
         False, True, True, False, True, False]
+
+
+def test_tracebacks_of_two_writers_may_mix():
+    def trace(who):
+        return [TIME + "[ERROR] [%s] %s" % (who, text) for text in (
+            "Exception: GET /", "Traceback (most recent call last):",
+            "  File x", "ValueError: x")]
+    lines = [line for pair in zip(trace("shard 0"), trace("shard 1"))
+        for line in pair]
+    lines.insert(3, TIME + "[WARNING] between")
+    found = shoal.records(lines)
+    assert [len(record.splitlines()) for record in found] == [4, 4, 1], found

@@ -77,11 +77,13 @@ def test_a_request_that_crosses_the_stop_is_answered(isolation, interface):
     """An idle connection is answered once more, and told that it ends."""
     with Server("mux:" + interface, "--isolation", isolation,
             "--drain-grace", "3s") as server:
-        crossing, idle = server.connect(), server.connect()
+        crossing, idle, other = [server.connect() for _ in range(3)]
         assert crossing.get("/plain").body == HELLO
         assert idle.get("/plain").body == HELLO
         server.kill(signal.SIGTERM)
-        server.wait_log("SIGTERM")
+        # The shard learns it a moment after the signal.
+        until(lambda: other.get("/plain").connection == "close",
+            "the shard drains")
         got = crossing.get("/plain")
         assert (got.status, got.body) == (200, HELLO)
         assert got.connection == "close", got

@@ -72,7 +72,8 @@ def test_never_more_at_once_than_allowed(isolation):
         bodies = [conn.recv_response().body for conn in conns]
         assert bodies == [b"True\n"] * 9, bodies
         most, threads = map(int, server.get("/most").body.split())
-        assert most == 3 and threads <= 3, (most, threads)
+        # The fourth keeps the turns going; who that is changes.
+        assert most == 3 and threads <= 4, (most, threads)
 
 
 def test_one_connection_waits_for_its_turn(isolation):
@@ -161,6 +162,8 @@ def test_half_a_body_raises(server):
     with server.connect() as c:
         c.request("POST", "/pressure/read", [("Content-Length", "100000")])
         c.send("x" * 60000)
+        until(lambda: server.json("/pressure/counts")["begun"] == 1 and
+            server.json("/pressure/counts")["ended"] == 0, "a call")
     until(lambda: server.json("/pressure/counts")["error"], "an exception")
     server.allow("Traceback.*pressure")
 
