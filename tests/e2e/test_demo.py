@@ -1,6 +1,7 @@
 """The example application of `make demo` (tools/demo)."""
 
 import json
+import os
 
 import pytest
 
@@ -40,6 +41,8 @@ def test_every_shard_says_who_it_is(server):
         who = got.json()
         assert who["isolation"] == server.where, who
         assert who["pid"] in server.children(), who
+        assert who["cpus"] == sorted(
+            os.sched_getaffinity(who["thread_id"])), who
         seen[who["shard"]] = who
         return len(seen) == 2
 
@@ -53,7 +56,7 @@ def test_the_other_routes(server):
         assert c.post("/api/echo", b"abc").body == b"abc"
         got = c.get("/stream")
         assert got.framing == "chunked" and len(got.chunks) == 20, got
-        assert got.body.startswith(b"line 1 of 20 from "), got
+        assert got.body.startswith(b"line 1 of 20 from shoal-"), got
         assert c.get("/nowhere").answer() == (404, [JSON, NO_STORE],
             json.dumps({"error": "not found", "path": "/nowhere"}).encode()
             + b"\n")

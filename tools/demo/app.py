@@ -51,7 +51,7 @@ def whoami(scope):
         "python": platform.python_version(),
         "requests": served,
         "uptime": round(time.time() - STARTED, 1),
-        "cpus": len(os.sched_getaffinity(0)),
+        "cpus": sorted(os.sched_getaffinity(0)),
         "client": f"{client[0]}:{client[1]}" if client else None,
         "http": scope["http_version"],
     }
@@ -112,7 +112,7 @@ async def lines(count, pause):
     """What /stream says."""
     me = threading.current_thread().name
     for i in range(count):
-        yield f"line {i + 1} of {count} from {me}, process {os.getpid()}\n"
+        yield f"line {i + 1} of {count} from {me} ({os.getpid()})\n"
         await asyncio.sleep(pause)
 
 
