@@ -29,6 +29,10 @@ CONFIG = _shoal.config
 START_FAILED = 3
 #: Seconds in which the shard that failed first has told, and the keeper ends all.
 FAILURE_WAIT = 2
+#: Where to look when an application does not start and the reason may be the placement.
+ADVICE = ("" if sys.version_info >= (3, 13) or not CONFIG["own_interpreter"] else
+          "; much of Python 3.12's own library cannot run in an interpreter a shard: "
+          "try --isolation process")
 #: Words by which CPython, PyO3, Cython and others refuse an own-GIL interpreter.
 REFUSALS = ("subinterpreter", "one interpreter per process", "Interpreter change detected")
 
@@ -49,7 +53,7 @@ def main():
         fail(str(error), error.__cause__)
         code = START_FAILED
     except BaseException as error:  # whatever an application may raise
-        fail("the application could not be started", error)
+        fail("the application could not be started" + ADVICE, error)
         code = START_FAILED
     finish()
     return code

@@ -246,7 +246,8 @@ def deep_recursion_is_an_error():
     else:
         raise AssertionError("no error")
     try:
-        json.loads("[" * 100000)
+        # 3.14 counts the bytes of the stack, not the calls
+        json.loads("[" * 1000000)
     except RecursionError:
         pass
     else:

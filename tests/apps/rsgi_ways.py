@@ -4,6 +4,7 @@ What happens after an answer is noted, and /notes tells it.
 """
 
 import asyncio
+import inspect
 import json
 import os
 import threading
@@ -373,7 +374,7 @@ async def told(scope, protocol, ask):
 
 
 ALL = {name: value for name, value in globals().items()
-    if asyncio.iscoroutinefunction(value)}
+    if inspect.iscoroutinefunction(value)}
 ALL["notes"] = told
 ALL["kept"] = kept_back
 

@@ -775,8 +775,12 @@ class Connection:
             self.sock.settimeout(LIMIT)
 
 
+# RFC 9110's, which http.HTTPStatus has from 3.13 on
+PHRASES = {413: "Content Too Large", 414: "URI Too Long"}
+
+
 def phrase(status):
-    return http.HTTPStatus(status).phrase
+    return PHRASES.get(status) or http.HTTPStatus(status).phrase
 
 
 def copy_of(tmp_path, *names):

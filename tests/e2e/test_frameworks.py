@@ -189,6 +189,8 @@ def test_interp_refuses_what_cannot_load_there(name):
     done = shoal.run("--isolation", "interp", "--port", "0",
         "--workers", "1", app)
     assert done.code == 3, done.stderr
+    if shoal.MINOR < (3, 13):  # the library itself may be first
+        refusing += "|3.12's own library.* --isolation process"
     assert any(shoal.re.search(refusing, line) for line in done.log), \
         done.stderr
     assert not any(shoal.READY.search(line) for line in done.log)

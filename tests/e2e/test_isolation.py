@@ -41,7 +41,8 @@ def test_prometheus_multiprocess_wants_processes(tmp_path):
     with Server("whoami:asgi", workers=2,
             env={"PROMETHEUS_MULTIPROC_DIR": tmp_path}) as server:
         assert len(server.children()) == 2
-        assert server.logged("PROMETHEUS_MULTIPROC_DIR"), server.log
+        why = "PROMETHEUS_MULTIPROC_DIR" if ABLE else "Python 3.12 refuses"
+        assert server.logged("isolation process: .*" + why), server.log
 
 
 @needs_interp
@@ -57,7 +58,8 @@ def test_a_refusal_before_ready_moves_to_processes():
 @pytest.mark.asan
 @needs_interp
 def test_a_late_refusal_costs_one_request_at_most():
-    with Server("late_numpy:asgi", workers=2) as server:
+    # numpy imports ctypes, and libffi may keep its own file open
+    with Server("late_numpy:asgi", workers=2, slack=2) as server:
         assert server.get("/").body == b"no numpy\n"
         assert len(server.children()) == 1
         old = server.child()
