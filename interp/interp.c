@@ -2,6 +2,7 @@
 #include "interp/interp.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,12 +78,24 @@ is_our_minor(const char *version)
 	    (version[n] == '.' || version[n] == '\0');
 }
 
+/* The application may change directory, and Python keeps what it is given. */
+static int
+absolute(const char *dir, char *out, size_t n)
+{
+	char cwd[PATH_MAX] = "";
+
+	if (*dir != '/' && !getcwd(cwd, sizeof(cwd)))
+		return -errno;
+	snprintf(out, n, "%s%s%s", cwd, *cwd ? "/" : "", dir);
+	return 0;
+}
+
 int
 interp_find_venv(const struct conf *conf, char *out, size_t n_out, char *err,
     size_t n_err)
 {
 	const char *dir = conf->venv, *by = "--venv";
-	char version[64];
+	char version[64], path[PATH_MAX];
 
 	if (!dir) {
 		dir = getenv("VIRTUAL_ENV");
@@ -110,7 +123,12 @@ interp_find_venv(const struct conf *conf, char *out, size_t n_out, char *err,
 		    PY_MINOR_VERSION, version);
 		return -EINVAL;
 	}
-	snprintf(out, n_out, "%s/bin/python", dir);
+	if (absolute(dir, path, sizeof(path)) != 0) {
+		snprintf(err, n_err, "%s (from %s): %s", dir, by,
+		    strerror(errno));
+		return -EINVAL;
+	}
+	snprintf(out, n_out, "%s/bin/python", path);
 	return 0;
 }
 

@@ -89,8 +89,19 @@ def prepare():
         tame_signals()
     if CONFIG["cpus"]:
         give_cpus_back(CONFIG["cpus"])
+    if sys.prefix == sys.base_prefix:
+        name_executable()
     if CONFIG["own_interpreter"] or not importlib.util.find_spec("granian"):
         _shoal.rsgi_names()
+
+
+def name_executable():
+    """Without a virtual environment Python takes this server for its executable."""
+    import os
+
+    python = os.path.join(sys.base_exec_prefix, "bin", "python%d.%d" % sys.version_info[:2])
+    if os.access(python, os.X_OK):
+        sys.executable = sys._base_executable = python
 
 
 def name_thread(name):

@@ -146,5 +146,24 @@ def test_a_venv_in_the_working_directory(tmp_path):
     with Server("surroundings:asgi", cwd=tmp_path,
             env={"VIRTUAL_ENV": None}) as server:
         told = server.json("/interpreter")
-        assert os.path.realpath(told["prefix"]) == \
-            os.path.realpath(sys.prefix), told
+        assert told["prefix"] == str(tmp_path / ".venv"), told
+        assert told["executable"] == str(
+            tmp_path / ".venv" / "bin" / "python"), told
+
+
+def test_without_a_virtual_environment(isolation, tmp_path):
+    """Python itself is there to be started, not this server again."""
+    from shoal import copy_of
+    copy_of(tmp_path, "recipes.py", "surroundings.py", "kit.py",
+        "spawned.py")
+    env = {"VIRTUAL_ENV": None}
+    with Server("surroundings:asgi", "--isolation", isolation,
+            cwd=tmp_path, env=env) as server:
+        told = server.json("/interpreter")
+        assert told["prefix"] == sys.base_prefix, told
+        assert told["executable"] == os.path.join(sys.base_exec_prefix,
+            "bin", "python%d.%d" % MINOR), told
+    with Server("recipes:asgi", "--isolation", isolation, slack=4,
+            cwd=tmp_path, env=env) as server:
+        for name in ("subprocesses", "multiprocessing_spawn"):
+            assert server.get("/?check=" + name).body == b"ok", name
