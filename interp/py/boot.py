@@ -187,6 +187,9 @@ def give_cpus_back(cpus):
         return spawn
 
     threading.Thread._bootstrap = bootstrap
+    # 3.13's; pools ask it how many threads or processes they should have.
+    if getattr(os, "process_cpu_count", os.cpu_count) is not os.cpu_count:
+        os.process_cpu_count = lambda: len(cpus)
     _posixsubprocess.fork_exec = widely(_posixsubprocess.fork_exec)
     os.posix_spawn = widely(os.posix_spawn)
     os.posix_spawnp = widely(os.posix_spawnp)

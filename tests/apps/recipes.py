@@ -214,6 +214,11 @@ def children_use_all_cpus():
 
 
 @check
+def cpus_counted():
+    return os.process_cpu_count()
+
+
+@check
 def threads_are_not_daemons():
     seen = []
     in_threads(1, lambda: seen.append(threading.current_thread().daemon))

@@ -16,7 +16,8 @@ NAMES = re.findall(r"^@check\ndef (\w+)",
 # zoneinfo, ctypes and expat have C halves that refuse before 3.13
 REFUSED = {"datetimes", "c_types", "xml_and_hashes"} \
     if MINOR < (3, 13) else set()
-TOLD = {"forking", "threads_use_all_cpus", "children_use_all_cpus"}
+TOLD = {"forking", "threads_use_all_cpus", "children_use_all_cpus",
+    "cpus_counted"}
 
 
 @pytest.fixture(scope="module", params=["asgi", "wsgi"])
@@ -52,6 +53,14 @@ def test_all_cpus_are_for_what_the_application_starts(server, who):
     for _ in range(4):
         got = server.get("/?check=%s_use_all_cpus" % who).body
         assert json.loads(got) == mask, got
+
+
+@pytest.mark.skipif(MINOR < (3, 13), reason="3.12 counts all CPUs")
+def test_pools_count_all_cpus(isolation):
+    with Server("recipes:asgi", "--isolation", isolation,
+            "--pin", "on") as server:
+        got = server.get("/?check=cpus_counted").body
+        assert int(got) == len(os.sched_getaffinity(0)), got
 
 
 @pytest.mark.asan
