@@ -33,6 +33,8 @@ FAILURE_WAIT = 2
 ADVICE = ("" if sys.version_info >= (3, 13) or not CONFIG["own_interpreter"] else
           "; much of Python 3.12's own library cannot run in an interpreter a shard: "
           "try --isolation process")
+#: Files whose frames tell nobody anything: this one, and those that Python leaves out, too.
+UNTOLD = (__file__, "<frozen importlib._bootstrap")
 #: Words by which CPython, PyO3, Cython and others refuse an own-GIL interpreter.
 REFUSALS = ("subinterpreter", "one interpreter per process", "Interpreter change detected")
 
@@ -70,11 +72,16 @@ def fail(what, error=None):
 
 
 def format_exception(error):
-    """The traceback of *error* as text, without the frames of this file."""
-    lines = traceback.TracebackException.from_exception(error)
-    stack = [frame for frame in lines.stack if frame.filename != __file__]
-    lines.stack = traceback.StackSummary.from_list(stack)
-    return "".join(lines.format())
+    """The traceback of *error* as text, without frames of the server's and the importer's."""
+    whole = traceback.TracebackException.from_exception(error)
+    left = [whole]
+    while left:
+        told = left.pop()
+        told.stack = traceback.StackSummary.from_list(
+            [frame for frame in told.stack if not frame.filename.startswith(UNTOLD)])
+        left += [more for more in (told.__cause__, told.__context__, *(told.exceptions or ()))
+                 if more]
+    return "".join(whole.format())
 
 
 # ---- the interpreter ------------------------------------------------------
@@ -240,10 +247,9 @@ def load(target, factory):
 
 def load_module(name):
     """Import *name*; a missing module of that very name gets a hint."""
-    import importlib
-
     try:
-        return importlib.import_module(name)
+        __import__(name)
+        return sys.modules[name]
     except ModuleNotFoundError as error:
         if error.name and (name == error.name or name.startswith(error.name + ".")):
             raise StartError(
