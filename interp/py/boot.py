@@ -17,6 +17,7 @@ The C side is the module ``_shoal``:
 ``_shoal.setup(kind, app, loop, state)``, ``_shoal.listen()``, ``_shoal.serve_wsgi()``
 """
 
+import importlib.machinery
 import importlib.util
 import sys
 import threading
@@ -98,8 +99,18 @@ def prepare():
         give_cpus_back(CONFIG["cpus"])
     if sys.prefix == sys.base_prefix:
         name_executable()
-    if CONFIG["own_interpreter"] or not importlib.util.find_spec("granian"):
+    name_granian(importlib.util.find_spec("granian"))
+
+
+def name_granian(installed):
+    """Have granian.rsgi, which RSGI applications import, where Granian's cannot be."""
+    if CONFIG["own_interpreter"] or not installed:
         _shoal.rsgi_names()
+    # An installed one is left to refuse an interpreter of its own, and be recorded.
+    if not installed:
+        spec = importlib.machinery.ModuleSpec("granian", None, is_package=True)
+        package = sys.modules["granian"] = importlib.util.module_from_spec(spec)
+        package.rsgi = sys.modules["granian.rsgi"]
 
 
 def name_executable():

@@ -2,6 +2,7 @@
 
 import os
 import threading
+import venv
 
 import pytest
 
@@ -114,6 +115,20 @@ def test_the_headers_object(server):
 def test_the_names_of_granian_rsgi(server):
     assert server.json("/names") == {
         "errors": [True, True], "kinds": [0, 1, 2]}
+
+
+def test_granian_rsgi_without_granian(isolation, tmp_path):
+    """All ways to import it; what is not there is still not there."""
+    venv.create(tmp_path / "env", with_pip=False)
+    with Server("granian_less:rsgi", "--isolation", isolation,
+            "--venv", tmp_path / "env") as server:
+        assert server.json("/") == {
+            "import granian.rsgi": "granian.rsgi",
+            "from granian import rsgi": "granian.rsgi",
+            "from granian.rsgi import Scope": "RSGIScope",
+            "from granian import Granian": "ImportError",
+            "import granian.utils": "ModuleNotFoundError",
+            "scope": True}
 
 
 # The request's body
