@@ -320,6 +320,28 @@ take_env(struct parse *p, const struct opt *o, const char *name,
 	return set(p, &f, value);
 }
 
+/*
+ * $PORT is set by platforms whose requests come from outside: without a word
+ * about where to listen, that is on all addresses, as gunicorn does.
+ */
+static int
+take_port(struct parse *p, const char *value)
+{
+	const struct opt *port = opt_named(STR("port"));
+	struct opt_found host = { .o = opt_named(STR("host")), .how = "",
+	                          .shown = "$PORT" };
+	bool had = *given(p, port);
+	int err = take_env(p, port, "PORT", value);
+
+	if (err || had || !*given(p, port) || *given(p, host.o) ||
+	    p->c->bind.n || p->c->uds)
+		return err;
+	*given(p, host.o) = GIVEN_ENV;
+	notice(p, "$PORT is set, and no --host: listening on all addresses; "
+	       "--host 127.0.0.1 is for this machine alone");
+	return set(p, &host, "0.0.0.0");
+}
+
 /* A variable that is nearly one of ours is a slip worth a word. */
 static void
 notice_slips(struct parse *p, char *const *envp)
@@ -361,8 +383,7 @@ parse_env(struct parse *p, char *const *envp)
 		err = take_env(p, opt_named(STR("workers")), "WEB_CONCURRENCY",
 		               env_get(envp, "WEB_CONCURRENCY"));
 	if (!err)
-		err = take_env(p, opt_named(STR("port")), "PORT",
-		               env_get(envp, "PORT"));
+		err = take_port(p, env_get(envp, "PORT"));
 	notice_slips(p, envp);
 	return err;
 }

@@ -53,7 +53,8 @@ G("Where to listen") \
 X(TEXT, host, 0, "127.0.0.1", 0, 0, "ADDRESS", \
   "IPv4 or IPv6 address, or a name") \
 X(INT, port, 0, "8000", 0, 65535, NULL, \
-  "0 takes a free one and prints it; $PORT counts, too") \
+  "0 takes a free one and prints it; $PORT counts, too, and then --host " \
+  "is 0.0.0.0") \
 X(LIST, bind, 'b', NULL, 0, 0, "ADDRESS", \
   "instead of host and port, repeatable: host:port, [v6]:port, unix:PATH") \
 X(TEXT, uds, 0, NULL, 0, 0, "PATH", \

@@ -108,7 +108,7 @@ class Events:
 def environment(extra=None):
     """What the server sees: this environment without what would steer it."""
     env = {k: v for k, v in os.environ.items()
-        if not re.match("PYTHON|PYTEST|SHOAL|GRANIAN|WEB_CONC|COV", k)}
+        if not re.match("PYTHON|PYTEST|SHOAL|GRANIAN|WEB_CONC|COV|PORT$", k)}
     env["VIRTUAL_ENV"] = sys.prefix
     env["ASAN_OPTIONS"] = "detect_leaks=0:handle_sigill=0"
     env["UBSAN_OPTIONS"] = "print_stacktrace=1"
@@ -264,7 +264,8 @@ class Server:
         given = " ".join(options)
         if workers and "--workers" not in given:
             options += ["--workers", str(workers)]
-        if not re.search(r"--(port|uds|bind)\b", given):
+        if not re.search(r"--(port|uds|bind)\b", given) and \
+                "PORT" not in (env or {}):
             options += ["--port", "0"]
         if "--interface" not in given:
             attr = app.rpartition(":")[2]

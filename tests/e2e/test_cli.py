@@ -101,6 +101,18 @@ def test_options_from_the_environment(tmp_path):
         assert len(server.children()) == 1
 
 
+def test_a_platform_gives_the_port():
+    """$PORT without --host: reached from outside, and said."""
+    with Server("plain:asgi", env={"PORT": 0}) as server:
+        assert server.url.startswith("http://0.0.0.0:"), server.log
+        assert server.logged(r"\[WARNING\] \$PORT.*--host"), server.log
+        assert server.get("/").body == HELLO
+    with Server("plain:asgi", "--host", "127.0.0.1",
+            env={"PORT": 0}) as server:
+        assert server.url.startswith("http://127.0.0.1:"), server.log
+        assert not server.logged(r"\$PORT"), server.log
+
+
 def test_options_of_other_servers_are_taken():
     with Server("plain:wsgi", "--threads", "4", "--timeout", "30",
             "--loop", "uvloop", "--backlog", "100") as server:

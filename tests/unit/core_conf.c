@@ -245,6 +245,28 @@ the_command_line_wins_over_the_environment(void)
 }
 
 static void
+a_platforms_port_is_for_all_addresses(void)
+{
+	OK(parse("a", "PORT=2") == 0 && c.port == 2);
+	OK_STR(c.host, "0.0.0.0");
+	OK(strstr(c.notices, "--host 127.0.0.1") != NULL);
+	OK(parse("a --host ::1", "PORT=2") == 0 && c.port == 2);
+	OK_STR(c.host, "::1");
+	OK_STR(c.notices, "");
+	OK(parse("a", "PORT=2 SHOAL_HOST=h") == 0 && c.port == 2);
+	OK_STR(c.host, "h");
+	/* Not what gives the port: it says nothing about the host. */
+	OK(parse("a --port 3", "PORT=2") == 0 && c.port == 3);
+	OK_STR(c.host, "127.0.0.1");
+	OK(parse("a", "PORT=2 SHOAL_PORT=3") == 0 && c.port == 3);
+	OK_STR(c.host, "127.0.0.1");
+	OK(parse("a", "PORT=tcp://10.0.0.1:80") == 0 && c.port == 8000);
+	OK_STR(c.host, "127.0.0.1");
+	OK(parse("a --bind h:1", "PORT=2") == 0);
+	OK_STR(c.notices, "");
+}
+
+static void
 an_empty_variable_is_no_variable(void)
 {
 	OK(parse("a", "SHOAL_PORT= PORT=9 WEB_CONCURRENCY=") == 0);
@@ -411,6 +433,7 @@ tests(void)
 	T(too_many_notices_are_cut_between_lines);
 	T(lists_gather);
 	T(the_command_line_wins_over_the_environment);
+	T(a_platforms_port_is_for_all_addresses);
 	T(an_empty_variable_is_no_variable);
 	T(variables_that_others_set_do_no_harm);
 	T(a_bad_value_says_what_is_accepted);
