@@ -73,10 +73,46 @@ shed(struct shard *s, struct conn *c)
 }
 
 /*
- * false: nobody waits at this door, or nobody can be let in.  The <first> is
- * known to wait.
+ * There was no descriptor, or no memory, for one who waits: the connection
+ * that has been idle longest makes place.  It is one and no more: where the
+ * whole machine is short of something, letting all the others go would not
+ * help.
  */
-static bool
+static int
+accept_short(struct door *d, struct peer *peer)
+{
+	struct shard *s = d->shard;
+	struct conn *oldest = oldest_idle(s);
+	int fd = -EMFILE;
+
+	if (oldest) {
+		shed(s, oldest);
+		fd = sock_accept(d->io.fd, peer);
+	}
+	if (fd == -EMFILE)
+		pause_accept(s, "out of file descriptors or memory");
+	return fd;
+}
+
+static void
+let_in(struct door *d, int fd, const struct peer *peer)
+{
+	struct shard *s = d->shard;
+	int err = conn_open(s, fd, peer, d->addr);
+
+	s->slot->accepted++;
+	if (!err)
+		return;
+	s->slot->drops++;
+	log_seldom(&s->log, LEVEL_WARNING, "a connection was closed at once: "
+	    "%s", strerror(-err));
+}
+
+/*
+ * One of those who wait at this door, or why none: as sock_accept(), or
+ * -EMFILE when nobody can be let in.  The <first> is known to wait.
+ */
+static int
 accept_one(struct door *d, bool first)
 {
 	struct shard *s = d->shard;
@@ -90,39 +126,52 @@ accept_one(struct door *d, bool first)
 		if (!oldest && first)
 			pause_accept(s, "--max-connections is reached");
 		if (!oldest)
-			return false;
+			return -EMFILE;
 	}
 	/* Somebody may make place only for somebody who is there. */
 	fd = sock_accept(d->io.fd, &peer);
-	if (fd == -ECONNABORTED)
-		return true;
-	if (fd == -EMFILE) {
-		oldest = oldest_idle(s);
-		if (oldest)
-			shed(s, oldest);
-		else
-			pause_accept(s, "out of file descriptors or memory");
-		return false;
-	}
+	if (fd == -EMFILE)
+		fd = accept_short(d, &peer);
 	if (fd < 0)
-		return false;
-	if (full)
+		return fd;
+	if (full && s->n_conns >= s->max_conns)
 		shed(s, oldest);
-	s->slot->accepted++;
-	if (conn_open(s, fd, &peer, d->addr) != 0)
-		s->slot->drops++;
-	return true;
+	let_in(d, fd, &peer);
+	return 0;
+}
+
+/* It would be reported as ready for ever. */
+static void
+give_up(struct door *d)
+{
+	struct shard *s = d->shard;
+
+	log_err(&s->log, "a listening socket is none any more: did the "
+	    "application close descriptor %d?", d->io.fd);
+	d->broken = true;
+	set_doors(s);
 }
 
 static void
 on_door(struct io *io, uint32_t events)
 {
 	struct door *d = container_of(io, struct door, io);
+	int failed = 0;
 
 	(void)events;
-	for (int i = 0; i < ACCEPT_BATCH && d->open; i++)
-		if (!accept_one(d, i == 0))
+	for (int i = 0; i < ACCEPT_BATCH && d->open; i++) {
+		int err = accept_one(d, i == 0);
+
+		if (err == -EBADF)
+			give_up(d);
+		else if (err == -ECONNABORTED)
+			failed++;
+		else if (err)
 			return;
+	}
+	/* Those were not clients who left: a filter refuses the call itself. */
+	if (failed == ACCEPT_BATCH)
+		pause_accept(d->shard, "every accept() fails");
 }
 
 /* Whether this shard polls the listeners of shard <of> now. */
@@ -150,7 +199,7 @@ set_doors(struct shard *s)
 {
 	for (unsigned i = 0; i < s->n_doors; i++) {
 		struct door *d = &s->doors[i];
-		bool want = polls(s, d->of);
+		bool want = !d->broken && polls(s, d->of);
 		uint32_t ev = EPOLLIN;
 
 		if (want == d->open)

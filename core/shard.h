@@ -48,6 +48,7 @@ struct door {
 	unsigned addr;			/* index of the address */
 	unsigned of;			/* shard whose listener it is */
 	bool open;			/* polled now */
+	bool broken;			/* no listener any more */
 };
 
 struct shard {
