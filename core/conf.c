@@ -419,6 +419,79 @@ is_printable(const char *s)
 	return true;
 }
 
+static bool
+is_token(const char *s, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (s[i] <= ' ' || s[i] > '~' ||
+		    strchr("\"(),/:;<=>?@[\\]{}", s[i]))
+			return false;
+	return n > 0;
+}
+
+/* Fields that say how a response is framed, or have an option of their own. */
+static bool
+is_ours(struct str name)
+{
+	static const struct str ours[] = {
+		STR("connection"), STR("content-length"), STR("date"),
+		STR("keep-alive"), STR("proxy-connection"), STR("server"),
+		STR("trailer"), STR("transfer-encoding"), STR("upgrade"),
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(ours); i++)
+		if (str_ieq(name, ours[i]))
+			return true;
+	return false;
+}
+
+static void
+put_text(struct parse *p, struct str s)
+{
+	memcpy(p->text, s.p, s.n);
+	p->text += s.n;
+}
+
+/* --header NAME:VALUE to c->fields, in the form that is sent. */
+static int
+add_field(struct parse *p, const char *text)
+{
+	const char *colon = strchr(text, ':');
+	struct str name = { text, colon ? (size_t)(colon - text) : 0 };
+	const char *value = colon ? colon + 1 + strspn(colon + 1, " ") : "";
+
+	if (!is_token(name.p, name.n))
+		return fail(p, "--header takes NAME:VALUE, such as "
+		            "X-Frame-Options:DENY");
+	if (!is_printable(value))
+		return fail(p, "--header: only printable ASCII can be sent; "
+		            "leave the other characters of %.*s out",
+		            (int)MIN(name.n, 80), name.p);
+	if (is_ours(name))
+		return fail(p, "--header: %.*s is the server's own to give; "
+		            "see --server-header and --date-header",
+		            (int)MIN(name.n, 80), name.p);
+	put_text(p, name);
+	put_text(p, STR(": "));
+	put_text(p, str_of(value));
+	put_text(p, STR("\r\n"));
+	return 0;
+}
+
+static int
+make_fields(struct parse *p)
+{
+	struct conf *c = p->c;
+	int err = 0;
+
+	c->fields = p->text;
+	for (unsigned i = 0; !err && i < c->header.n; i++)
+		err = add_field(p, c->header.v[i]);
+	c->n_fields = (size_t)(p->text - c->fields);
+	*p->text++ = '\0';
+	return err;
+}
+
 /* A path without the slashes at its end. */
 static const char *
 without_slash(struct parse *p, const char *path)
@@ -467,24 +540,30 @@ check(struct parse *p)
 		            "raise that, too");
 	if (!c->limit_request_body)
 		c->limit_request_body = INT64_MAX;
+	if (c->limit_request_fields > c->limit_request_fields_hard)
+		return fail(p, "--limit-request-fields is above "
+		            "--limit-request-fields-hard; raise that, too");
+	if (!c->http1_keep_alive)
+		c->keep_alive_timeout_ms = 0;
 	notice_unused(p);
-	return 0;
+	return make_fields(p);
 }
 
 /*
- * Bytes that keep() may be asked for: each text twice, since lists are cut
- * up and the root path is copied once more.
+ * Bytes that may be kept: each text twice, since lists are cut up and the root
+ * path is copied once more; and as fields, of which the shortest, "a:" and the
+ * separator of a list, becomes five bytes from three.
  */
 static size_t
 text_size(int argc, char *const *argv, char *const *envp)
 {
-	size_t n = sizeof("shoal");
+	size_t n = sizeof("shoal") + 1;
 
 	for (int i = 0; i < argc; i++)
-		n += 2 * (strlen(argv[i]) + 1);
+		n += 4 * (strlen(argv[i]) + 2);
 	for (; *envp; envp++)
 		if (strncmp(*envp, "SHOAL_", 6) == 0)
-			n += 2 * (strlen(*envp) + 1);
+			n += 4 * (strlen(*envp) + 2);
 	for (size_t i = 0; i < OPT_ROWS; i++)
 		if (opt_table[i].def)
 			n += 2 * (strlen(opt_table[i].def) + 1);

@@ -24,8 +24,8 @@
 #define CONF_LIST_MAX 64
 
 /*
- * What the members interface, lifespan, pin and isolation say.  log_level is
- * an enum log_level.
+ * What the members interface, lifespan, pin, isolation and header_map say.
+ * log_level is an enum log_level.
  */
 enum conf_interface {
 	CONF_INTERFACE_AUTO, CONF_INTERFACE_ASGI, CONF_INTERFACE_ASGINL,
@@ -38,6 +38,7 @@ enum conf_pin { CONF_PIN_AUTO, CONF_PIN_ON, CONF_PIN_OFF };
 enum conf_isolation {
 	CONF_ISOLATION_AUTO, CONF_ISOLATION_INTERP, CONF_ISOLATION_PROCESS
 };
+enum conf_header_map { CONF_HEADER_MAP_DROP, CONF_HEADER_MAP_REFUSE };
 
 struct conf_list {
 	unsigned n;
@@ -70,6 +71,9 @@ struct conf {
 	 */
 	int app_argc;
 	char **app_argv;
+	/* --header, as HTTP/1 writes them: "name: value\r\n" each; not NULL. */
+	const char *fields;
+	size_t n_fields;		/* bytes of them */
 	/*
 	 * What the user should know about the options given: lines, each with
 	 * its end.  Printed once, as warnings.

@@ -27,6 +27,7 @@ WORDS(interface)
 WORDS(lifespan)
 WORDS(pin)
 WORDS(isolation)
+WORDS(header_map)
 WORDS(log_level)
 #undef WORDS
 #undef W

@@ -88,18 +88,30 @@ X(SIZE, limit_request_field, 0, "8k", 256, 1 << 20, NULL, \
 X(SIZE, limit_request_head, 0, "32k", 1 << 10, 16 << 20, NULL, \
   "all header fields; beyond it 431") \
 X(INT, limit_request_fields, 0, "100", 1, 10000, NULL, \
-  "number of header fields; beyond it 431") \
+  "number of header fields; beyond it 431, once the head has come") \
+X(INT, limit_request_fields_hard, 0, "256", 1, 10000, NULL, \
+  "number of header fields at which the connection ends without an answer") \
 X(SIZE, limit_request_body, 0, "1g", 0, INT64_MAX, NULL, \
   "body; beyond it 413; 0: no limit") \
+X(ENUM, header_map, 0, "drop", 0, 0, NULL, \
+  "a header name with an underscore, which CGI takes for a dash: WSGI does " \
+  "not get it, or the answer is 400") \
 X(INT, keep_alive_requests, 0, "10000", 1, INT_MAX, NULL, \
   "requests of one connection") \
+X(FLAG, http1_keep_alive, 0, "on", 0, 0, NULL, \
+  "one request a connection") \
 G("Timeouts") \
 X(TIME, header_timeout, 0, "10s", 10, 3600000, NULL, \
   "for a whole request head, from its first byte or the connection's start") \
 X(TIME, body_timeout, 0, "30s", 10, 3600000, NULL, \
   "between two pieces of a request body") \
+X(SIZE, body_rate, 0, "240", 0, 1 << 30, NULL, \
+  "bytes of a request body a second, from 10 seconds on, while the " \
+  "application waits for them; 0: any") \
 X(TIME, keep_alive_timeout, 0, "75s", 0, 86400000, NULL, \
   "for an idle connection; longer than the proxy's in front") \
+X(TIME, keep_alive_age, 0, "1h", 0, INT_MAX, NULL, \
+  "a connection older than this ends with its next answer; 0: never") \
 X(TIME, send_timeout, 0, "30s", 10, 3600000, NULL, \
   "for a client that takes nothing of its response") \
 G("Starting and stopping") \
@@ -126,6 +138,8 @@ X(TEXT, server_header, 0, "shoal", 0, 0, "TEXT", \
   "value of the Server field of responses; off: no such field") \
 X(FLAG, date_header, 0, "on", 0, 0, NULL, \
   "no Date field in responses") \
+X(LIST, header, 0, NULL, 0, 0, "NAME:VALUE", \
+  "a field of every response, beside those of the application; repeatable") \
 G("Information") \
 X(FLAG, version, 'V', "off", 0, 0, NULL, \
   "print the versions of all parts, and end") \
@@ -156,10 +170,6 @@ X(IGNORED, task_impl, 0, NULL, 0, 0, NULL, \
   "tasks are asyncio's own") \
 X(IGNORED, backpressure, 0, NULL, 0, 0, NULL, \
   "see --max-connections") \
-X(IGNORED, http1_buffer_size, 0, NULL, 0, 0, NULL, \
-  "see --limit-request-head") \
-X(IGNORED_FLAG, http1_keep_alive, 0, NULL, 0, 0, NULL, \
-  "see --keep-alive-timeout") \
 X(IGNORED_FLAG, http1_pipeline_flush, 0, NULL, 0, 0, NULL, \
   "the answers of a turn always leave together") \
 X(IGNORED_FLAG, respawn_failed_workers, 0, NULL, 0, 0, NULL, \
@@ -186,6 +196,9 @@ A(shards, workers, "") \
 A(threads, blocking_threads, "") \
 A(worker_connections, max_connections, "") \
 A(limit_request_field_size, limit_request_field, "") \
+A(http1_buffer_size, limit_request_head, "") \
+A(h11_max_incomplete_event_size, limit_request_head, "") \
+A(limit_concurrency, max_connections, "") \
 A(http1_header_read_timeout, header_timeout, "ms") \
 A(timeout_keep_alive, keep_alive_timeout, "") \
 A(keep_alive, keep_alive_timeout, "") \
@@ -221,6 +234,10 @@ W("off", CONF_PIN_OFF)
 W("auto", CONF_ISOLATION_AUTO) \
 W("interp", CONF_ISOLATION_INTERP) \
 W("process", CONF_ISOLATION_PROCESS)
+
+#define WORDS_header_map(W) \
+W("drop", CONF_HEADER_MAP_DROP) \
+W("refuse", CONF_HEADER_MAP_REFUSE)
 
 #define WORDS_log_level(W) \
 W("critical", LEVEL_CRITICAL) \

@@ -3,7 +3,8 @@
  * The life of an HTTP/1 connection: what comes after what.  See h1.h for the
  * states; only this file moves between them.
  *
- * Deadlines: the connection has one timer, and a request that arrives whole
+ * Deadlines: the head of a connection's first request has the time that began
+ * with the connection.  There is one timer, and a request that arrives whole
  * never touches it.  It may therefore fire in a state that has no deadline,
  * and is ignored there.
  */
@@ -17,6 +18,9 @@
 #include "core/shard.h"
 #include "core/util.h"
 #include "proto/h1_priv.h"
+
+/* A body is at its pace only after this long. */
+#define RATE_GRACE_NS (10 * NS_PER_S)
 
 /* Bytes of empty lines before a request that are skipped (RFC 9112, 2.2). */
 #define LEAD_MAX 8
@@ -36,6 +40,7 @@ h1_open(struct conn *c)
 		return -ENOMEM;
 	memset(h, 0, sizeof(*h));
 	h->conn = c;
+	h->opened = c->shard->loop.now;
 	h->state = H1_IDLE;
 	c->pstate = h;
 	/* Silent, it may be shed like one that waits for its next request. */
@@ -73,6 +78,19 @@ h1_close(struct h1 *h)
 	conn_close(c, unread || bytes_len(&c->in) > 0 || c->readable);
 }
 
+/* The application, if one has it, hears why its body ends, and of the end. */
+static void
+take_away(struct h1 *h, unsigned status)
+{
+	struct req *r = h->req;
+
+	h->req = NULL;
+	if (!r)
+		return;
+	req_body_cut(r, status);
+	req_lost(r);
+}
+
 /*
  * Refused: nothing is parsed any more.  Where an application has the request
  * and has not answered, it is told that nothing it writes arrives; where its
@@ -97,11 +115,23 @@ refuse(struct h1 *h, unsigned status, const char *why)
 	}
 	h1_out_refusal(c, status, r && r->is_head);
 	h1_out_log(c, r, status, 0);
-	h->req = NULL;
-	if (r)
-		req_lost(r);
+	take_away(h, status);
 	h->state = H1_OVER;
 	conn_close(c, true);
+}
+
+/* Refused without a word: whoever sends that much reads no answer. */
+static void
+refuse_hard(struct h1 *h)
+{
+	struct conn *c = h->conn;
+
+	log_info(&c->shard->log, "connection %llu: ended: %s",
+	    (unsigned long long)c->id, h->why);
+	h1_out_log(c, h->req, h->verdict, 0);
+	take_away(h, h->verdict);
+	h->state = H1_OVER;
+	conn_abort(c);
 }
 
 /* Ready for another request. */
@@ -208,16 +238,59 @@ whole(struct h1 *h)
 	req_body_end(h->req);
 }
 
+/*
+ * The client's time to send more of the body that the application waits for:
+ * the deadline between two pieces, or less if it does not keep the pace.  What
+ * it sent at a stretch buys it time, so that to hold us up for long costs it
+ * as much.  0: there is none left.
+ */
+static uint32_t
+time_left(const struct h1 *h)
+{
+	const struct conf *conf = conf_of(h);
+	uint64_t gap = (uint64_t)conf->body_timeout_ms, bought;
+
+	if (conf->body_rate == 0)
+		return (uint32_t)gap;
+	/* Longer than any gap, it would only overflow. */
+	bought = MIN(h->req->received / (uint64_t)conf->body_rate,
+	    UINT32_MAX) * NS_PER_S + RATE_GRACE_NS;
+	if (bought <= h->waited)
+		return 0;
+	return (uint32_t)MIN(gap, 1 + (bought - h->waited) / NS_PER_MS);
+}
+
+/* The application begins to wait for the client. */
+static void
+wait_begins(struct h1 *h)
+{
+	h->wait_from = h->conn->shard->loop.now;
+	/* With none left it has the shortest there is. */
+	conn_timeout(h->conn, MAX(time_left(h), 1u));
+}
+
 /* More of the body was parsed, and it is not all. */
 static void
 more_body(struct h1 *h)
 {
 	struct req *r = h->req;
+	uint32_t left;
 
 	if (h->state != H1_BODY)
 		return;
-	if (r->wanted)
-		conn_timeout(h->conn, (uint32_t)conf_of(h)->body_timeout_ms);
+	if (h->wait_from != 0) {
+		uint64_t now = h->conn->shard->loop.now;
+
+		h->waited += now - h->wait_from;
+		/* A chunk's size, say, is none of what is waited for. */
+		h->wait_from = bytes_len(&r->in) > 0 ? 0 : now;
+		left = time_left(h);
+		if (left == 0) {
+			refuse(h, 408, "body too slow");
+			return;
+		}
+		conn_timeout(h->conn, left);
+	}
 	if (bytes_len(&r->in) >= REQ_BODY_HIGH)
 		conn_pause(h->conn);
 }
@@ -230,12 +303,14 @@ parse(struct h1 *h, const unsigned char *p, size_t n, bool fresh)
 
 	if (h->verdict && h->state == H1_SKIP) {
 		h1_close(h);
+	} else if (h->verdict && h->hard) {
+		refuse_hard(h);
 	} else if (h->verdict) {
 		refuse(h, h->verdict, h->why);
 	} else {
 		if (h->state == H1_HEAD && h->head_done)
 			hand_over(h);
-		else if (h->state == H1_HEAD && fresh)
+		else if (h->state == H1_HEAD && fresh && h->served > 1)
 			conn_timeout(h->conn,
 			    (uint32_t)conf_of(h)->header_timeout_ms);
 		if (h->whole)
@@ -380,7 +455,8 @@ h1_want(struct req *r)
 			r->expects = false;
 			conn_put(c, "HTTP/1.1 100 Continue\r\n\r\n", 25);
 		}
-		conn_timeout(c, (uint32_t)conf_of(h)->body_timeout_ms);
+		if (h->wait_from == 0)
+			wait_begins(h);
 	}
 	if (c->paused && bytes_len(&r->in) < REQ_BODY_HIGH / 2)
 		conn_resume(c);

@@ -200,6 +200,48 @@ trailer_name(struct h1 *h, const char *at, size_t n)
 	return trailer_bytes(h, n);
 }
 
+/*
+ * More fields than may be.  They are counted and not kept: read to its end,
+ * such a head can be answered so that the answer arrives.
+ */
+static int
+excess_bytes(struct h1 *h, size_t n)
+{
+	struct req *r = h->req;
+
+	if (r->head_bytes + n >
+	    (size_t)h->conn->shard->conf->limit_request_head)
+		return refuse(h, 431, "header fields too large");
+	r->head_bytes += (uint32_t)n;
+	return 0;
+}
+
+static int
+excess_name(struct h1 *h, size_t n)
+{
+	const struct conf *conf = h->conn->shard->conf;
+
+	if (!h->in_name) {
+		h->in_name = true;
+		h->n_excess++;
+		n += 3;
+	}
+	if (h->req->n_fields + h->n_excess >
+	    (unsigned)conf->limit_request_fields_hard) {
+		h->hard = true;
+		return refuse(h, 431, "far too many header fields");
+	}
+	return excess_bytes(h, n);
+}
+
+/* Whether no field more is kept. */
+static inline bool
+is_full(const struct h1 *h)
+{
+	return h->n_excess > 0 || (!h->in_name && h->req->n_fields >=
+	    (unsigned)h->conn->shard->conf->limit_request_fields);
+}
+
 static int
 on_header_field(llhttp_t *p, const char *at, size_t n)
 {
@@ -209,6 +251,8 @@ on_header_field(llhttp_t *p, const char *at, size_t n)
 	if (h->head_done)
 		return trailer_name(h, at, n);
 	h->mark = where(h, at) + n;
+	if (is_full(h))
+		return excess_name(h, n);
 	if (h->in_name) {
 		status = req_name_more(h->req, at, n);
 	} else {
@@ -243,6 +287,8 @@ on_header_value(llhttp_t *p, const char *at, size_t n)
 		return refuse(h, 431, "header fields too large");
 	h->in_name = false;
 	h->mark = where(h, at) + n;
+	if (h->n_excess > 0)
+		return excess_bytes(h, n);
 	status = req_value_add(h->req, at, n);
 	return status ? refuse(h, status, "header fields too large") : 0;
 }
@@ -269,6 +315,8 @@ on_headers_complete(llhttp_t *p)
 	req_head_end(h->req);
 	if (h->protocol != 4 || h->version != 3)
 		return refuse(h, 400, "no version");
+	if (h->n_excess > 0)
+		return refuse(h, 431, "too many header fields");
 	status = head_check(h->req, &why);
 	if (status)
 		return refuse(h, status, why);
@@ -402,7 +450,7 @@ h1_in_begin(struct h1 *h)
 	memset(&h->at, 0, offsetof(struct h1, name) - offsetof(struct h1, at));
 	llhttp_init(p, HTTP_REQUEST, &settings);
 	/* hardening: not one of llhttp's eleven leniencies. */
-	BUG_ON_HOT(p->lenient_flags != 0);
+	BUG_ON(p->lenient_flags != 0);
 }
 
 /* What llhttp itself refused. */

@@ -72,6 +72,13 @@ put_status(char *at, unsigned status, const char *reason)
 	return put(at, STR("\r\n"));
 }
 
+/* Fields of every response: --header. */
+static inline struct str
+common_of(const struct shard *s)
+{
+	return (struct str){ s->conf->fields, s->conf->n_fields };
+}
+
 /* Date and Server, where the application gave none. */
 static char *
 put_common(char *at, const struct shard *s, struct str server, bool date)
@@ -107,6 +114,15 @@ blocks_the_next(const struct h1 *h, const struct req *r)
 }
 
 static bool
+is_old(const struct h1 *h)
+{
+	const struct shard *s = h->conn->shard;
+	uint64_t most = (uint64_t)s->conf->keep_alive_age_ms * NS_PER_MS;
+
+	return most > 0 && s->loop.now - h->opened > most;
+}
+
+static bool
 stays_open(const struct h1 *h, const struct req *r)
 {
 	const struct conn *c = h->conn;
@@ -114,7 +130,8 @@ stays_open(const struct h1 *h, const struct req *r)
 
 	return h->keep && !r->res.close && !c->shard->draining && !c->eof &&
 	    h->served < (uint32_t)conf->keep_alive_requests &&
-	    conf->keep_alive_timeout_ms > 0 && !blocks_the_next(h, r);
+	    conf->keep_alive_timeout_ms > 0 && !is_old(h) &&
+	    !blocks_the_next(h, r);
 }
 
 /*
@@ -161,7 +178,7 @@ server_of(const struct conn *c, bool given)
 	    str_of(c->shard->conf->server_header);
 }
 
-/* Fields or a Server text too large for one stretch: in three parts. */
+/* Fields or a Server text too large for one stretch: in parts. */
 static void
 put_large_head(struct h1 *h, struct req *r, struct str server)
 {
@@ -177,6 +194,7 @@ put_large_head(struct h1 *h, struct req *r, struct str server)
 		conn_put(c, server.p, server.n);
 		conn_put(c, "\r\n", 2);
 	}
+	conn_put(c, common_of(c->shard).p, common_of(c->shard).n);
 	conn_put(c, res->buf, res->len);
 	at = put_framing(text, h, r);
 	conn_put(c, text, (size_t)(at - text));
@@ -193,7 +211,8 @@ put_head(struct req *r, const void *p, size_t n)
 	struct h1 *h = c->pstate;
 	struct res *res = &r->res;
 	struct str server = server_of(c, res->has_server);
-	size_t room = HEAD_ROOM + server.n + res->len;
+	struct str common = common_of(c->shard);
+	size_t room = HEAD_ROOM + server.n + common.n + res->len;
 	bool with;
 	char *start, *at;
 
@@ -209,6 +228,7 @@ put_head(struct req *r, const void *p, size_t n)
 		return false;
 	at = put_status(start, res->status, res->reason);
 	at = put_common(at, c->shard, server, !res->has_date);
+	at = put(at, common);
 	if (res->len > 0)
 		at = put(at, (struct str){ res->buf, res->len });
 	at = put_framing(at, h, r);
@@ -335,17 +355,21 @@ void
 h1_out_refusal(struct conn *c, unsigned status, bool is_head)
 {
 	struct str server = server_of(c, false);
+	struct str common = common_of(c->shard);
 	struct str text = res_reason(status);
 	char *start, *at;
 
-	/* A Server text that large is nobody's; it may be left out. */
-	if (server.n > STRETCH / 2)
+	/* Texts that large are nobody's; they may be left out. */
+	if (server.n > STRETCH / 4)
 		server.n = 0;
-	start = (char *)conn_reserve(c, 2 * HEAD_ROOM + server.n);
+	if (common.n > STRETCH / 4)
+		common.n = 0;
+	start = (char *)conn_reserve(c, 2 * HEAD_ROOM + server.n + common.n);
 	if (!start)
 		return;
 	at = put_status(start, status, NULL);
 	at = put_common(at, c->shard, server, true);
+	at = put(at, common);
 	at = put(at, STR("content-type: text/plain\r\ncontent-length: "));
 	at = put_decimal(at, text.n);
 	at = put(at, STR("\r\nconnection: close\r\n\r\n"));

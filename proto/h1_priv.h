@@ -25,6 +25,7 @@ enum h1_state {
 struct h1 {
 	struct conn *conn;
 	struct req *req;		/* read or answered; NULL: none, SKIP */
+	uint64_t opened;		/* ns, when it was accepted */
 	uint32_t served;		/* requests, this one included */
 	uint8_t state;			/* enum h1_state */
 	uint8_t lead;			/* bytes of empty lines before a head */
@@ -34,8 +35,11 @@ struct h1 {
 	uint64_t mark;			/* where its last element ended */
 	const char *base;			/* of the input being parsed */
 	const char *why;		/* of the verdict, for the log */
+	uint64_t waited;		/* ns that its body was waited for */
+	uint64_t wait_from;		/* it is now, from then on; 0: not */
 	uint16_t verdict;		/* status to refuse with; 0: none */
 	uint16_t n_trailers;
+	uint16_t n_excess;		/* fields beyond the soft limit */
 	uint32_t trailers;		/* bytes of trailer fields */
 	uint32_t trailer;		/* of the last one */
 	uint32_t extensions;		/* bytes of chunk extensions */
@@ -46,6 +50,7 @@ struct h1 {
 	uint8_t digits;			/* of this chunk's size */
 	uint8_t n_name;			/* bytes in <name> */
 	bool in_name;			/* more of a field's name may come */
+	bool hard;			/* the verdict's answer is not given */
 	bool head_done;			/* from here on fields are trailers */
 	bool in_size;			/* at a chunk's size */
 	bool last_chunk;

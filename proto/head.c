@@ -5,6 +5,8 @@
  */
 #include "proto/head.h"
 
+#include <string.h>
+
 #include "core/shard.h"
 #include "core/util.h"
 #include "proto/field.h"
@@ -103,6 +105,19 @@ check_framing(struct req *r, const struct field *length,
 	return 0;
 }
 
+/* "_" and "-" become the same in CGI's names, and so in WSGI's. */
+static int
+check_names(const struct req *r, const char **why)
+{
+	if (r->shard->conf->header_map != CONF_HEADER_MAP_REFUSE)
+		return 0;
+	*why = "an underscore in a field's name";
+	for (unsigned i = 0; i < r->n_fields; i++)
+		if (memchr(r->fields[i].p, '_', r->fields[i].n_name))
+			return 400;
+	return 0;
+}
+
 /* 100-continue or nothing (RFC 9110, 10.1.1); HTTP/1.0 never gets a 100. */
 static int
 check_expect(struct req *r, const struct field *expect, const char **why)
@@ -130,6 +145,8 @@ head_check(struct req *r, const char **why)
 		status = check_framing(r, found[LENGTH], found[CODING], why);
 	if (!status)
 		status = check_expect(r, found[EXPECT], why);
+	if (!status)
+		status = check_names(r, why);
 	return status;
 }
 

@@ -78,11 +78,12 @@ def test_a_slow_request_holds_back_those_behind_it(server):
         assert c.recv_response().answer() == HELLO
 
 
-def test_thousands_of_pipelined_requests(asgi):
+def test_ten_thousand_pipelined_requests(asgi):
+    # as many as a connection may have: the last answer ends it
     with asgi.connect() as c:
         c.sock.setblocking(False)
-        data, got = memoryview(GET.encode() * 9000), b""
-        while got.count(b"Hello, world!\n") < 9000:
+        data, got = memoryview(GET.encode() * 10000), b""
+        while got.count(b"Hello, world!\n") < 10000:
             try:
                 data = data[c.sock.send(data):] if data else data
             except BlockingIOError:
@@ -93,9 +94,11 @@ def test_thousands_of_pipelined_requests(asgi):
             except TimeoutError:
                 assert data, "only %d answers" % got.count(b"Hello")
             c.sock.setblocking(False)
-        assert got.count(b"HTTP/1.1 200 OK\r\n") == 9000
+        assert got.count(b"HTTP/1.1 200 OK\r\n") == 10000
+        assert got.count(b"connection: close\r\n") == 1
         c.sock.settimeout(LIMIT)
-        assert c.get("/plain").answer() == HELLO
+        c.assert_closed()
+    assert asgi.get("/plain").answer() == HELLO
 
 
 @pytest.mark.asan
@@ -443,6 +446,49 @@ def test_the_headers_have_limits(asgi):
         c.request("GET", "/plain",
             [("X-%d" % i, "v" * 4000) for i in range(9)])
         refused(c, 431)
+    with asgi.connect() as c:
+        c.request("GET", "/plain",
+            [("X-%d" % i, "v") for i in range(300)])
+        assert c.recv_cut() == b""
+
+
+def test_the_oldest_idle_connection_makes_room():
+    with Server("mux:asgi", "--isolation", "process",
+            "--max-connections", "3") as server:
+        old = [server.connect() for _ in range(3)]
+        for c in old:
+            assert c.get("/plain").answer() == HELLO
+        old[1].request("GET", "/slow?s=1")
+        assert old[0].get("/plain").answer() == HELLO
+        # idle longest is the third now, and the second is not idle
+        with server.connect() as new:
+            assert new.get("/plain").answer() == HELLO
+            assert old[2].recv_cut() == b""
+            old[0].assert_open()
+            assert old[1].recv_response().body == b"slow\n"
+            assert old[0].get("/plain").answer() == HELLO
+
+
+def test_fields_of_every_response():
+    def common(got):
+        return [(n, v) for n, v in got.headers
+            if n.lower() in ("server", "x-frame-options", "x-a")]
+
+    ours = [("X-A", "b"), ("X-Frame-Options", "DENY")]
+    with Server("mux:asgi", "--isolation", "process",
+            "--server-header", "off", "--header", "X-A:b",
+            "--header", "X-Frame-Options: DENY") as server, server.connect() as c:
+        for target in ("/plain", "/parts?n=2", "/big?size=100000"):
+            assert common(c.get(target)) == ours
+        c.send("GET /plain HTTP/1.1\r\n\r\n")
+        assert common(c.recv_response()) == ours
+    with Server("mux:asgi", "--isolation", "process",
+            "--server-header", "My Server/1", "--no-date-header") \
+            as server, server.connect() as c:
+        c.send("GET /plain HTTP/1.0\r\n\r\n")
+        head = c.recv_until_close().lower()
+        assert b"\r\nserver: my server/1\r\n" in head, head
+        assert b"\r\ndate:" not in head, head
 
 
 def test_the_limits_are_options():

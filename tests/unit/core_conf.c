@@ -81,6 +81,11 @@ defaults_are_those_of_the_list(void)
 	OK(c.graceful_timeout_ms == 30000 && c.drain_grace_ms == 250);
 	OK(c.turn_budget_us == 1000 && c.stall_report_ms == 1000);
 	OK(c.adopt_after_ms == 200 && c.max_connections == 0);
+	OK(c.limit_request_fields_hard == 256 && c.body_rate == 240);
+	OK(c.keep_alive_age_ms == 3600000 && c.http1_keep_alive);
+	OK(c.header_map == CONF_HEADER_MAP_DROP);
+	OK(c.header.n == 0 && c.n_fields == 0);
+	OK_STR(c.fields, "");
 	OK_STR(c.server_header, "shoal");
 	OK_STR(c.root_path, "");
 	OK_STR(c.notices, "");
@@ -160,6 +165,12 @@ names_of_other_servers_work(void)
 	OK(c.header_timeout_ms == 1500);
 	OK(parse("a --timeout-keep-alive 5", "") == 0);
 	OK(c.keep_alive_timeout_ms == 5000);
+	OK(parse("a --http1-buffer-size 417k --limit-concurrency 7", "") == 0);
+	OK(c.limit_request_head == 417 << 10 && c.max_connections == 7);
+	OK(parse("a --h11-max-incomplete-event-size 65536", "") == 0);
+	OK(c.limit_request_head == 65536);
+	OK(parse("a --no-http1-keep-alive --http1-pipeline-flush", "") == 0);
+	OK(c.keep_alive_timeout_ms == 0);
 	OK(parse("a --keep-alive 2 --threads 8 --chdir /x --pid p", "") == 0);
 	OK(c.keep_alive_timeout_ms == 2000 && c.blocking_threads == 8);
 	OK_STR(c.working_dir, "/x");
@@ -264,6 +275,43 @@ a_platforms_port_is_for_all_addresses(void)
 	OK_STR(c.host, "127.0.0.1");
 	OK(parse("a --bind h:1", "PORT=2") == 0);
 	OK_STR(c.notices, "");
+}
+
+static void
+fields_of_responses_are_checked_and_made_ready(void)
+{
+	char args[2000] = "a";
+
+	OK(parse("a --header X-A:b --header x-c:", "") == 0);
+	OK_STR(c.fields, "X-A: b\r\nx-c: \r\n");
+	OK(c.n_fields == strlen(c.fields));
+	OK(parse("a", "SHOAL_HEADER=a:,b:,c:d:e") == 0);
+	OK_STR(c.fields, "a: \r\nb: \r\nc: d:e\r\n");
+	/* The most and shortest of them: the memory is enough (asan). */
+	for (int i = 0; i < CONF_LIST_MAX; i++)
+		snprintf(args + strlen(args), sizeof(args) - strlen(args),
+		    " --header=%c:", 'a' + i % 26);
+	OK(parse(args, "") == 0 && c.n_fields == CONF_LIST_MAX * 5);
+	for (size_t i = 0; i < strlen(args); i++)
+		args[i] = "a:,"[i % 3];
+	snprintf(args, 15 + 3 * CONF_LIST_MAX, "SHOAL_HEADER=%.*s",
+	    3 * CONF_LIST_MAX - 1, args + 300);
+	OK(parse("a", args) == 0 && c.n_fields == CONF_LIST_MAX * 5);
+
+	refused("a --header x", "", "--header", "NAME:VALUE");
+	refused("a --header :x", "", "--header", "NAME:VALUE");
+	refused("a --header x(:y", "", "--header", "NAME:VALUE");
+	refused("a --header x\r\nz:y", "", "--header", "NAME:VALUE");
+	refused("a --header x:y\r\nz:y", "", "--header", "printable");
+	refused("a --header x:\x7f", "", "--header", "printable");
+	refused("a --header Content-Length:5", "", "--header", "own");
+	refused("a --header transfer-encoding:x", "", "--header", "own");
+	refused("a --header Server:x", "", "--header", "--server-header");
+	refused("a --header date:x", "", "--header", "--date-header");
+	refused("a --server-header x\nz:y", "", "--server-header",
+	        "printable");
+	refused("a", "SHOAL_SERVER_HEADER=x\ry", "--server-header",
+	        "printable");
 }
 
 static void
@@ -434,6 +482,7 @@ tests(void)
 	T(lists_gather);
 	T(the_command_line_wins_over_the_environment);
 	T(a_platforms_port_is_for_all_addresses);
+	T(fields_of_responses_are_checked_and_made_ready);
 	T(an_empty_variable_is_no_variable);
 	T(variables_that_others_set_do_no_harm);
 	T(a_bad_value_says_what_is_accepted);

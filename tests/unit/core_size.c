@@ -15,7 +15,7 @@
 
 /* A connection, also an idle one: these two and no chunk. */
 BUDGET(struct conn, 320);
-BUDGET(struct h1, 224);
+BUDGET(struct h1, 264);
 
 /* A request: a slot of the pool, and the arena's first block. */
 BUDGET(struct req, 896);

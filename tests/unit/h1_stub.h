@@ -98,6 +98,7 @@ blob_count(const struct blob *b, const char *what)
 /* What the application did, for tests to look at. */
 struct stub_seen {
 	unsigned started, released, gone, lost, cut, bodies, rooms;
+	unsigned cut_status;		/* of the last body cut */
 	int err;			/* the last res_end()'s */
 	size_t body;			/* bytes taken */
 };
@@ -234,6 +235,7 @@ stub_read(struct req *r)
 	}
 	if (r->body == BODY_CUT) {
 		a->stub->seen.cut++;
+		a->stub->seen.cut_status = r->cut_status;
 		stub_release(r);
 	} else if (req_is_read(r)) {
 		stub_echo(r);

@@ -4,7 +4,13 @@
  * requests, whole and at every split, and everything the response's side
  * promises.
  */
+#include "proto/h1_priv.h"
 #include "tests/unit/h1_stub.h"
+
+/* Two requests at once. */
+#define TWO \
+	"GET /early?1 HTTP/1.1\r\nHost: a\r\n\r\n" \
+	"GET /early?2 HTTP/1.1\r\nHost: a\r\n\r\n"
 
 static void
 ask(struct stub *s, const char *text, struct blob *out)
@@ -120,6 +126,65 @@ pipelined_requests_are_answered_in_order(void)
 		OK(at != NULL);
 	}
 	OK(blob_count(&out, "HTTP/1.1 200 OK") == 1000);
+	blob_free(&in);
+	blob_free(&out);
+	stub_close(&s);
+}
+
+/* What a connection's memory is at most, in <most> each. */
+static void
+note_most(const struct stub *s, size_t most[2])
+{
+	const struct conn *c;
+	const struct list *n = list_empty(&s->shard->conns) ?
+	    list_first(&s->shard->idle) : list_first(&s->shard->conns);
+
+	if (!n)
+		return;
+	c = container_of(n, const struct conn, node);
+	most[0] = MAX(most[0], bytes_len(&c->in));
+	most[1] = MAX(most[1], bytes_len(&c->out));
+}
+
+static void
+ten_thousand_pipelined_requests_take_bounded_memory(void)
+{
+	const char *one = "GET /sized?99 HTTP/1.1\r\nHost: a\r\n\r\n";
+	struct blob in = { NULL, 0, 0 }, out = { NULL, 0, 0 };
+	size_t sent = 0, most[2] = { 0, 0 };
+	bool open = true;
+	struct stub s;
+	int fd;
+
+	stub_open(&s, NULL);
+	for (int i = 0; i < 10000; i++)
+		blob_add(&in, one, strlen(one));
+	fd = stub_connect(&s);
+	/* First as much as it takes of a client that reads nothing... */
+	for (int stuck = 0; stuck < 10;) {
+		ssize_t k = send(fd, in.p + sent, in.n - sent, MSG_NOSIGNAL);
+
+		stuck = k > 0 ? 0 : stuck + 1;
+		sent += k > 0 ? (size_t)k : 0;
+		stub_turn(&s);
+		note_most(&s, most);
+	}
+	OK(sent < in.n && s.seen.started < 10000);
+	/* ...then the rest, with its answers. */
+	while (open) {
+		ssize_t k = send(fd, in.p + sent, in.n - sent, MSG_NOSIGNAL);
+
+		sent += k > 0 ? (size_t)k : 0;
+		stub_turn(&s);
+		note_most(&s, most);
+		open = stub_recv(fd, &out);
+	}
+	OK(s.seen.started == 10000);
+	OK(blob_count(&out, "HTTP/1.1 200 OK") == 10000);
+	OK(blob_count(&out, "connection: close") == 1);
+	OK(most[0] > 0 && most[0] <= SHARD_RBUF);
+	OK(most[1] > 0 && most[1] <= CONN_OUT_HIGH + 1024);
+	close(fd);
 	blob_free(&in);
 	blob_free(&out);
 	stub_close(&s);
@@ -346,6 +411,98 @@ requests_of_a_connection_are_counted(void)
 }
 
 static void
+an_old_connection_ends_with_its_next_answer(void)
+{
+	const char *one = "GET /early?1 HTTP/1.1\r\nHost: a\r\n\r\n";
+	struct blob out = { NULL, 0, 0 };
+	struct stub s;
+	struct h1 *h;
+	int fd;
+
+	stub_open(&s, NULL);
+	fd = stub_connect(&s);
+	OK(stub_say(&s, fd, one, &out));
+	h = container_of(list_first(&s.shard->idle), struct conn,
+	    node)->pstate;
+	h->opened -= 3599 * NS_PER_S;
+	OK(stub_say(&s, fd, one, &out) && !blob_has(&out, "close"));
+	h->opened -= 2 * NS_PER_S;
+	OK(!stub_say(&s, fd, one, &out));
+	OK(blob_count(&out, "200 OK") == 3);
+	OK(blob_count(&out, "connection: close") == 1);
+	close(fd);
+	blob_free(&out);
+	stub_close(&s);
+}
+
+static void
+keep_alive_can_be_turned_off(void)
+{
+	static const char *const options[][2] = {
+		{ "--no-http1-keep-alive", NULL },
+		{ "--timeout-keep-alive=0", NULL },
+	};
+	struct blob out = { NULL, 0, 0 };
+	struct stub s;
+
+	for (size_t i = 0; i < ARRAY_LEN(options); i++) {
+		stub_open(&s, options[i]);
+		out.n = 0;
+		OK(!stub_talk(&s, TWO, strlen(TWO), 0, &out));
+		OK(blob_count(&out, "200 OK") == 1);
+		OK(blob_has(&out, "connection: close"));
+		stub_close(&s);
+	}
+	blob_free(&out);
+}
+
+static void
+fields_of_our_own_go_with_every_answer(void)
+{
+	static const char *const options[] = { "--header=X-A:b c",
+		"--header=X-Frame-Options: DENY", NULL };
+	static const char *const asks[] = {
+		"GET /early?1 HTTP/1.1\r\nHost: a\r\n\r\n",
+		"GET /heavy?20000 HTTP/1.1\r\nHost: a\r\n\r\n",
+		"GET /nothing HTTP/1.1\r\nHost: a\r\n\r\n",
+		"GET /refused HTTP/1.1\r\n\r\n",
+	};
+	struct blob out = { NULL, 0, 0 };
+	struct stub s;
+
+	stub_open(&s, options);
+	for (size_t i = 0; i < ARRAY_LEN(asks); i++) {
+		ask(&s, asks[i], &out);
+		OK(blob_count(&out, "\r\nX-A: b c\r\nX-Frame-Options: DENY"
+		    "\r\n") == 1);
+		OK(blob_count(&out, "HTTP/1.1 ") == 1);
+	}
+	blob_free(&out);
+	stub_close(&s);
+}
+
+static void
+names_with_underscores_can_be_refused(void)
+{
+	static const char *const options[] = { "--header-map=refuse", NULL };
+	const char *one = "GET / HTTP/1.1\r\nHost: a\r\nX_Y: z\r\n\r\n";
+	struct blob out = { NULL, 0, 0 };
+	struct stub s;
+
+	stub_open(&s, NULL);
+	ask(&s, one, &out);
+	OK(blob_has(&out, "200 OK") && blob_has(&out, "|x_y=z|"));
+	stub_close(&s);
+	stub_open(&s, options);
+	ask(&s, one, &out);
+	OK(blob_has(&out, "HTTP/1.1 400 ") && s.seen.started == 0);
+	ask(&s, "GET / HTTP/1.1\r\nHost: a_b\r\nX-Y: _\r\n\r\n", &out);
+	OK(blob_has(&out, "200 OK"));
+	blob_free(&out);
+	stub_close(&s);
+}
+
+static void
 framing_is_chosen_by_what_is_known(void)
 {
 	struct stub s;
@@ -545,6 +702,7 @@ tests(void)
 	T(a_plain_get_is_answered_in_one_piece);
 	T(every_split_gives_the_same);
 	T(pipelined_requests_are_answered_in_order);
+	T(ten_thousand_pipelined_requests_take_bounded_memory);
 	T(a_client_that_reads_nothing_is_not_answered_for_ever);
 	T(small_answers_fill_the_output_too);
 	T(heads_of_any_size_are_sent);
@@ -554,6 +712,10 @@ tests(void)
 	T(the_parser_says_its_version);
 	T(connection_follows_version_and_wishes);
 	T(requests_of_a_connection_are_counted);
+	T(an_old_connection_ends_with_its_next_answer);
+	T(keep_alive_can_be_turned_off);
+	T(fields_of_our_own_go_with_every_answer);
+	T(names_with_underscores_can_be_refused);
 	T(framing_is_chosen_by_what_is_known);
 	T(server_and_date_are_ours_to_give);
 	T(big_responses_wait_for_their_reader);

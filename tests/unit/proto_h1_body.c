@@ -3,6 +3,7 @@
  * Request bodies over HTTP/1: limits, back-pressure, 100-continue, what an
  * application leaves unread, what a client leaves unsent, and deadlines.
  */
+#include "proto/h1_priv.h"
 #include "tests/unit/h1_stub.h"
 
 #define POST(path, fields) \
@@ -67,8 +68,10 @@ static void end(struct talk *t);
 static void
 anew(struct talk *t)
 {
+	static const char *const options[] = { "--body-rate=0", NULL };
+
 	end(t);
-	begin(t, NULL);
+	begin(t, options);
 }
 
 static void
@@ -143,6 +146,7 @@ bodies_beyond_the_limit_are_refused(void)
 	say(&t, "\r\n2\r\n");
 	OK(!t.open && !memcmp(t.out.p, "HTTP/1.1 413 ", 13));
 	OK(t.s.seen.started == 1 && t.s.seen.released == 1);
+	OK(t.s.seen.cut == 1 && t.s.seen.cut_status == 413);
 	OK(blob_count(&t.out, "HTTP/1.1") == 1);
 	end(&t);
 }
@@ -320,6 +324,13 @@ broken_chunks_are_a_400_unless_the_answer_is_out(void)
 	end(&t);
 }
 
+static struct conn *
+only_conn(struct talk *t)
+{
+	return container_of(list_first(&t->s.shard->conns), struct conn,
+	    node);
+}
+
 static void
 heads_have_a_deadline(void)
 {
@@ -343,6 +354,19 @@ heads_have_a_deadline(void)
 	say(&t, "");
 	OK(!t.open && t.out.n == 0);
 
+	/* The first head's began with the connection; a later one's own. */
+	anew(&t);
+	say(&t, "\r\n");
+	stub_sleep(&t.s, 9000);
+	say(&t, "GET /early?1 HT");
+	OK(only_conn(&t)->timer.at - ((struct h1 *)only_conn(&t)->pstate)->
+	    opened <= 10001 * NS_PER_MS);
+	say(&t, "TP/1.1\r\nHost: a\r\n\r\n");
+	OK(t.open && blob_count(&t.out, "200 OK") == 1);
+	say(&t, "G");
+	OK(only_conn(&t)->timer.at - ((struct h1 *)only_conn(&t)->pstate)->
+	    req->begun <= 10001 * NS_PER_MS);
+
 	/* Idle after a request: the longer deadline. */
 	anew(&t);
 	say(&t, NEXT);
@@ -358,9 +382,10 @@ heads_have_a_deadline(void)
 static void
 a_body_that_is_waited_for_has_a_deadline(void)
 {
+	const char *const options[] = { "--body-rate=0", NULL };
 	struct talk t;
 
-	begin(&t, NULL);
+	begin(&t, options);
 	say(&t, POST("/echo", "Content-Length: 10\r\n") "x");
 	stub_sleep(&t.s, 25000);
 	say(&t, "x");
@@ -369,6 +394,8 @@ a_body_that_is_waited_for_has_a_deadline(void)
 	say(&t, "");
 	OK(!t.open && !memcmp(t.out.p, "HTTP/1.1 408 ", 13));
 	OK(t.s.seen.released == 1 && t.s.seen.cut == 1);
+	/* The application hears of the timeout, not of a client that left. */
+	OK(t.s.seen.cut_status == 408);
 
 	/* The application takes its time: that is its own affair. */
 	anew(&t);
@@ -384,6 +411,71 @@ a_body_that_is_waited_for_has_a_deadline(void)
 	stub_sleep(&t.s, 31000);
 	say(&t, "");
 	OK(!t.open);
+	end(&t);
+}
+
+/* Makes <ms> of waiting for the body pass. */
+static void
+wait_for(struct talk *t, uint64_t ms)
+{
+	struct h1 *h = only_conn(t)->pstate;
+
+	OK(h->wait_from > ms * NS_PER_MS);
+	h->wait_from -= ms * NS_PER_MS;
+}
+
+/* What the client was given, when the wait began, in ms. */
+static uint64_t
+deadline(struct talk *t)
+{
+	struct conn *c = only_conn(t);
+	struct h1 *h = c->pstate;
+
+	return (c->timer.at - h->wait_from) / NS_PER_MS;
+}
+
+static void
+a_body_that_is_waited_for_has_a_pace(void)
+{
+	struct talk t;
+
+	begin(&t, NULL);
+	/* Nothing at all: the grace, not the longer gap. */
+	say(&t, POST("/echo", "Content-Length: 1000000\r\n"));
+	OK(deadline(&t) >= 10000 && deadline(&t) < 10010);
+	/* 2,400 bytes buy ten seconds more, 24,000 all that a gap may be. */
+	pour(&t, 2400);
+	OK(deadline(&t) >= 20000 && deadline(&t) < 20010);
+	pour(&t, 21600);
+	OK(deadline(&t) >= 30000 && deadline(&t) < 30010);
+
+	/* What was waited adds up: 100 s are bought, 90 used by gaps. */
+	for (int i = 0; i < 4; i++) {
+		wait_for(&t, 25000);
+		say(&t, "x");
+		OK(t.open && t.out.n == 0);
+	}
+	OK(deadline(&t) >= 10000 && deadline(&t) < 10100);
+	wait_for(&t, 11000);
+	say(&t, "x");
+	OK(!t.open && !memcmp(t.out.p, "HTTP/1.1 408 ", 13));
+	OK(t.s.seen.cut == 1 && t.s.seen.cut_status == 408);
+
+	/* A chunk's extension is not what is waited for. */
+	again(&t);
+	say(&t, POST("/echo", CHUNKED) "5;");
+	for (int i = 0; i < 10; i++) {
+		OK(t.open && deadline(&t) < 11000);
+		wait_for(&t, 1001);
+		say(&t, "x");
+	}
+	OK(!t.open && !memcmp(t.out.p, "HTTP/1.1 408 ", 13));
+
+	/* An application that takes its time owes none of it. */
+	again(&t);
+	say(&t, POST("/hang", "Content-Length: 10\r\n") "x");
+	OK(((struct h1 *)only_conn(&t)->pstate)->wait_from == 0);
+	OK(((struct h1 *)only_conn(&t)->pstate)->waited == 0);
 	end(&t);
 }
 
@@ -521,7 +613,13 @@ fields_are_counted(void)
 	for (size_t step = 0; step < 3; step++) {
 		OK(fields_of(&t, 100, 5, step) == 200);
 		OK(fields_of(&t, 101, 5, step) == 431);
-		OK(fields_of(&t, 1000, 5, step) == 431);
+		OK(fields_of(&t, 256, 5, step) == 431);
+		/* As many as that are ended without a word. */
+		OK(fields_of(&t, 257, 5, step) == 0 && t.out.n == 0);
+		OK(fields_of(&t, 1000, 5, step) == 0 && t.out.n == 0);
+		OK(t.s.seen.started == 0);
+		/* Those that are not kept count for the head's size. */
+		OK(fields_of(&t, 200, 200, step) == 431);
 		OK(fields_of(&t, 30, 1000, step) == 200);
 		OK(fields_of(&t, 34, 1000, step) == 431);
 		OK(fields_of(&t, 90, 340, step) == 200);
@@ -543,6 +641,7 @@ tests(void)
 	T(broken_chunks_are_a_400_unless_the_answer_is_out);
 	T(heads_have_a_deadline);
 	T(a_body_that_is_waited_for_has_a_deadline);
+	T(a_body_that_is_waited_for_has_a_pace);
 	T(the_end_of_a_client_is_told);
 	T(sizes_are_bounded_exactly);
 	T(fields_are_counted);
