@@ -25,7 +25,7 @@ CORE = core/adopt.c core/alog.c core/amount.c core/arena.c core/bytes.c \
 	core/sig.c core/sock.c core/timer.c core/watch.c
 
 PROTO = proto/field.c proto/h1.c proto/h1_in.c proto/h1_out.c proto/head.c \
-	proto/req.c proto/res.c
+	proto/mask.c proto/req.c proto/res.c proto/utf8.c proto/ws.c
 
 INTERP = interp/aloop.c interp/asgi.c interp/exc.c interp/feed.c \
 	interp/flow.c interp/interp.c interp/mod.c interp/rsgi.c \
