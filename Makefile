@@ -25,7 +25,8 @@ CORE = core/adopt.c core/alog.c core/amount.c core/arena.c core/bytes.c \
 	core/sig.c core/sock.c core/timer.c core/watch.c
 
 PROTO = proto/field.c proto/h1.c proto/h1_in.c proto/h1_out.c proto/head.c \
-	proto/mask.c proto/req.c proto/res.c proto/utf8.c proto/ws.c
+	proto/mask.c proto/req.c proto/res.c proto/utf8.c proto/ws.c \
+	proto/ws_deflate.c
 
 INTERP = interp/aloop.c interp/asgi.c interp/exc.c interp/feed.c \
 	interp/flow.c interp/interp.c interp/mod.c interp/rsgi.c \
@@ -63,6 +64,7 @@ HARDEN := $(shell tools/ccflags $(CC) -U_FORTIFY_SOURCE $(HARDEN))
 endif
 
 LLHTTP = $(DEPS)/lib/libllhttp.a
+ZLIB = $(DEPS)/lib/libz.a
 
 O = build/$(FLAVOUR)
 P = $(O)/py$(PYVER)
@@ -106,6 +108,8 @@ endif
 $(P)/interp/%: private CPPFLAGS += $(PYINC)
 SEES_LLHTTP = $(O)/proto/h1_in.o $(O)/core/main.o
 $(SEES_LLHTTP): private CPPFLAGS += -isystem $(DEPS)/include
+$(O)/proto/ws_deflate.o $(O)/tests/unit/proto_ws_deflate.o: \
+	private CPPFLAGS += -DZ_PREFIX
 $(O)/core/main.o: private CPPFLAGS += -DVERSION='"$(VERSION)"'
 
 # V=1 prints whole commands.
@@ -135,10 +139,10 @@ $(O)/flags $(P)/flags $(O)/python: FORCE
 		echo '$(subst ','\'',$(NOW))' > $@
 
 # The order matters only for archives: jemalloc after all that allocates.
-$(SHOAL): $(OBJ) $(LLHTTP) $(O)/python tools/exports.list
+$(SHOAL): $(OBJ) $(LLHTTP) $(ZLIB) $(O)/python tools/exports.list
 	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) \
 		-Wl,--dynamic-list=tools/exports.list -o $@ \
-		$(OBJ) $(LLHTTP) $(PYLIB) $(JEMALLOC) $(LDLIBS)
+		$(OBJ) $(LLHTTP) $(ZLIB) $(PYLIB) $(JEMALLOC) $(LDLIBS)
 
 $(O)/%.o: %.c $(O)/flags Makefile config.mk
 	@mkdir -p $(@D)
@@ -155,8 +159,8 @@ $(O)/embed.c: $(PYSRC) tools/embed Makefile
 	@mkdir -p $(@D)
 	$(call say,EMBED,$@)$(PYTHON) tools/embed $(PYSRC) > $@
 
-$(LLHTTP):
-	@echo 'llhttp is not there: run "make deps"' >&2; exit 1
+$(LLHTTP) $(ZLIB):
+	@echo '$(@F) is not there: run "make deps"' >&2; exit 1
 
 $(SEES_LLHTTP): | $(LLHTTP)
 
@@ -165,7 +169,7 @@ FORCE:
 # ---- tests ----------------------------------------------------------------
 
 # Each unit test is a program; it gets all of core and proto but main.
-$(O)/tests/unit/%: $(O)/tests/unit/%.o $(LIB_O) $(LLHTTP)
+$(O)/tests/unit/%: $(O)/tests/unit/%.o $(LIB_O) $(LLHTTP) $(ZLIB)
 	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(JEMALLOC) \
 		$(LDLIBS)
 

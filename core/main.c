@@ -17,15 +17,17 @@
 #include "interp/interp.h"
 #include "interp/server.h"
 #include "proto/h1.h"
+#include "proto/ws_deflate.h"
 
 extern char **environ;
 
 static int
 print_version(void)
 {
-	printf("Shoal %s\nPython %s\nllhttp %s\n%s\n"
+	printf("Shoal %s\nPython %s\nllhttp %s\nzlib %s\n%s\n"
 	    "isolation: auto, interp (a shard a thread), process\n",
-	    VERSION, interp_version(), h1_parser_version(), mem_version());
+	    VERSION, interp_version(), h1_parser_version(),
+	    ws_deflate_version(), mem_version());
 	return EXIT_CLEAN;
 }
 

@@ -4,15 +4,19 @@
  */
 #include "proto/ws.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "core/bug.h"
 #include "core/mem.h"
 #include "core/util.h"
 #include "proto/mask.h"
+#include "proto/ws_deflate.h"
 
 /* What a message gets at once; beyond it grows as bytes come. */
 #define FIRST_CAP 4096
+/* Unmasked in one go before it is inflated. */
+#define PIECE 2048
 
 enum { FIN = 0x80, RSV = 0x70, OPCODE = 0x0f, MASKED = 0x80, LENGTH = 0x7f };
 
@@ -24,11 +28,19 @@ ws_init(struct ws *w, uint64_t max_size, uint32_t max_fragments)
 	w->max_fragments = max_fragments;
 }
 
-void
-ws_fini(struct ws *w)
+static void
+drop_message(struct ws *w)
 {
 	mem_free(w->msg);
 	w->msg = NULL;
+}
+
+void
+ws_fini(struct ws *w)
+{
+	drop_message(w);
+	ws_deflate_free(w->deflate);
+	w->deflate = NULL;
 }
 
 struct ws_msg *
@@ -46,7 +58,7 @@ fail(struct ws *w, unsigned code, const char *why)
 	w->over = true;
 	w->code = (uint16_t)code;
 	w->why = why;
-	ws_fini(w);
+	drop_message(w);
 	return WS_FAILED;
 }
 
@@ -73,8 +85,11 @@ fault_of(const struct ws *w)
 {
 	unsigned op = w->head[0] & OPCODE;
 	bool fin = w->head[0] & FIN;
+	unsigned bits = w->head[0] & RSV;
 
-	if (w->head[0] & RSV)
+	/* Compressed: said in a message's first frame (RFC 7692, 6). */
+	if (bits && (bits != WS_PACKED || !w->deflate ||
+	    op == WS_CONTINUATION || is_control(op)))
 		return "reserved bits";
 	if (op > WS_PONG || (op > WS_BINARY && op < WS_CLOSE))
 		return "an unknown opcode";
@@ -116,9 +131,10 @@ begin_data(struct ws *w, unsigned op)
 	if (op != WS_CONTINUATION) {
 		w->message = (uint8_t)op;
 		w->fragments = 0;
+		w->packed = w->head[0] & WS_PACKED;
 		memset(&w->utf8, 0, sizeof(w->utf8));
 	}
-	if (w->left > w->max_size - have)
+	if (!w->packed && w->left > w->max_size - have)
 		return fail(w, WS_TOO_BIG, "a message above --ws-max-size");
 	if (++w->fragments > w->max_fragments)
 		return fail(w, WS_TOO_BIG, "more fragments of a message than "
@@ -181,9 +197,9 @@ key_of(const struct ws *w)
 
 /* ---- a message --------------------------------------------------------- */
 
-/* Room for <n> bytes more of which no more than <n> + <later> will come. */
+/* Room for <n> bytes more; with them <most> is all it can ever have. */
 static bool
-make_room(struct ws *w, size_t n, uint64_t later)
+make_room(struct ws *w, size_t n, uint64_t most)
 {
 	size_t have = w->msg ? w->msg->n : 0;
 	size_t cap = w->msg ? w->msg->cap : 0;
@@ -192,8 +208,7 @@ make_room(struct ws *w, size_t n, uint64_t later)
 	if (w->msg && cap - have >= n)
 		return true;
 	cap = MAX(MAX(2 * cap, (size_t)FIRST_CAP), have + n);
-	if (w->head[0] & FIN)
-		cap = MIN(cap, have + n + later);
+	cap = MIN(cap, most);
 	m = mem_try_grow(w->msg, sizeof(*m) + cap);
 	if (!m)
 		return false;
@@ -203,24 +218,96 @@ make_room(struct ws *w, size_t n, uint64_t later)
 	return true;
 }
 
+/* <n> bytes more were written behind the message's last. */
 static enum ws_event
-add_data(struct ws *w, const unsigned char *p, size_t n)
+added(struct ws *w, size_t n)
 {
-	unsigned char *to;
+	const unsigned char *p = w->msg->data + w->msg->n;
 
-	if (!make_room(w, n, w->left - n))
-		return fail(w, WS_INTERNAL_ERROR, "out of memory");
-	to = w->msg->data + w->msg->n;
-	mask_copy(to, p, n, key_of(w), (size_t)w->at);
 	w->msg->n += n;
-	if (w->message == WS_TEXT && !utf8_add(&w->utf8, to, n))
+	if (w->msg->n > w->max_size)
+		return fail(w, WS_TOO_BIG,
+		    "a message that inflates above --ws-max-size");
+	if (w->message == WS_TEXT && !utf8_add(&w->utf8, p, n))
 		return fail(w, WS_INVALID_DATA, "text that is not UTF-8");
 	return WS_NOTHING;
 }
 
 static enum ws_event
+add_plain(struct ws *w, const unsigned char *p, size_t n)
+{
+	uint64_t have = w->msg ? w->msg->n : 0;
+
+	if (!make_room(w, n, w->head[0] & FIN ? have + w->left :
+	    w->max_size))
+		return fail(w, WS_INTERNAL_ERROR, "out of memory");
+	mask_copy(w->msg->data + w->msg->n, p, n, key_of(w), (size_t)w->at);
+	return added(w, n);
+}
+
+/*
+ * One step of inflating <n> bytes from *p, or of the end that goes without
+ * saying (NULL).  *more: it is to be called again.  One byte above the limit
+ * is taken, so that there is never no room.
+ */
+static enum ws_event
+inflate_step(struct ws *w, const unsigned char **p, size_t *n, bool *more)
+{
+	size_t room, all;
+	unsigned char *to;
+	int err;
+
+	if (!make_room(w, 1, w->max_size + 1))
+		return fail(w, WS_INTERNAL_ERROR, "out of memory");
+	to = w->msg->data + w->msg->n;
+	all = room = w->msg->cap - w->msg->n;
+	err = p ? ws_deflate_unpack(w->deflate, p, n, to, &room) :
+	    ws_deflate_unpack_end(w->deflate, to, &room);
+	if (err == -ENOMEM)
+		return fail(w, WS_INTERNAL_ERROR, "out of memory");
+	if (err < 0)
+		return fail(w, WS_INVALID_DATA, "no valid deflate stream");
+	*more = err;
+	return added(w, all - room);
+}
+
+static enum ws_event
+add_packed(struct ws *w, const unsigned char *p, size_t n)
+{
+	unsigned char piece[PIECE];
+	enum ws_event ev = WS_NOTHING;
+
+	for (size_t i = 0; i < n && ev == WS_NOTHING; ) {
+		size_t k = MIN(n - i, sizeof(piece));
+		const unsigned char *from = piece;
+		bool more = true;
+
+		mask_copy(piece, p + i, k, key_of(w), (size_t)w->at + i);
+		i += k;
+		while (more && ev == WS_NOTHING)
+			ev = inflate_step(w, &from, &k, &more);
+	}
+	return ev;
+}
+
+static enum ws_event
+end_packed(struct ws *w)
+{
+	enum ws_event ev = WS_NOTHING;
+	bool more = true;
+
+	while (more && ev == WS_NOTHING)
+		ev = inflate_step(w, NULL, NULL, &more);
+	if (ev == WS_NOTHING)
+		ws_deflate_unpacked(w->deflate);
+	return ev;
+}
+
+static enum ws_event
 end_message(struct ws *w)
 {
+	if (w->packed && end_packed(w) == WS_FAILED)
+		return WS_FAILED;
 	if (w->message == WS_TEXT && !utf8_is_whole(&w->utf8))
 		return fail(w, WS_INVALID_DATA, "text that is not UTF-8");
 	if (!make_room(w, 0, 0))
@@ -304,7 +391,7 @@ add_payload(struct ws *w, const unsigned char *p, size_t n, enum ws_event *ev)
 		    (size_t)w->at);
 		w->n_control += (uint8_t)n;
 	} else if (n > 0) {
-		*ev = add_data(w, p, n);
+		*ev = w->packed ? add_packed(w, p, n) : add_plain(w, p, n);
 	}
 	w->left -= n;
 	w->at += n;
@@ -321,7 +408,7 @@ ws_read(struct ws *w, const unsigned char *p, size_t n, size_t *used)
 
 	/* The last message was not taken. */
 	if (!w->message)
-		ws_fini(w);
+		drop_message(w);
 	while (ev == WS_NOTHING && !w->over && (i < n ||
 	    (w->in_payload && w->left == 0))) {
 		if (!w->in_payload)

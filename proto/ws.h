@@ -14,9 +14,9 @@
  *         of nothing, a new message inside another, a close frame with one
  *         byte or a code that may not be sent
  *   1007  text, or a close frame's reason, that is no UTF-8: at the byte where
- *         it shows, not at the message's end
- *   1009  a message above its limit, before anything is allocated for it, or
- *         in too many fragments (empty ones cost us, too)
+ *         it shows, not at the message's end; what cannot be inflated
+ *   1009  a message above its limit, before anything is allocated for it or as
+ *         it is inflated, or in too many fragments (empty ones cost us, too)
  *   1011  no memory
  *
  * After a failure or a close frame nothing more is read.
@@ -56,6 +56,8 @@ enum ws_code {
 /* A control frame that we send, whole. */
 #define WS_CONTROL_FRAME (2 + WS_CONTROL_MAX)
 
+struct ws_deflate;
+
 /* A message, whole or growing. */
 struct ws_msg {
 	struct ws_msg *next;		/* its owner's */
@@ -76,6 +78,7 @@ enum ws_event {
 
 struct ws {
 	struct ws_msg *msg;		/* growing, or whole: ws_take() */
+	struct ws_deflate *deflate;	/* agreed upon; ours.  NULL: not */
 	uint64_t left;			/* of the frame's payload */
 	uint64_t at;			/* in it: the mask's phase */
 	uint64_t max_size;		/* of a message */
@@ -87,6 +90,7 @@ struct ws {
 	uint8_t head[WS_HEAD_IN];
 	uint8_t n_control;
 	bool in_payload;
+	bool packed;			/* this message is compressed */
 	bool over;			/* closed or failed */
 	uint8_t message;		/* WS_TEXT, WS_BINARY; 0: in none */
 	uint16_t code;
@@ -114,6 +118,8 @@ bool ws_code_is_valid(unsigned code);
 
 /* The head of a whole message's frame with <n> bytes; its length. */
 size_t ws_head(unsigned char to[WS_HEAD_MAX], enum ws_op op, uint64_t n);
+/* Makes it the head of a compressed message (RFC 7692, 6). */
+#define WS_PACKED 0x40
 
 /* A whole control frame; n <= WS_CONTROL_MAX.  Its length. */
 size_t ws_control(unsigned char to[WS_CONTROL_FRAME], enum ws_op op,

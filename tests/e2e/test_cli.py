@@ -15,6 +15,7 @@ def test_version():
     assert re.search(r"(?i)\bshoal \d+\.\d+", text), text
     assert re.search(r"(?i)python\D+3\.1\d\.\d+", text), text
     assert re.search(r"(?i)llhttp\D+9\.4\.3", text), text
+    assert re.search(r"zlib 1\.\d+", text), text
     assert re.search(r"(?i)jemalloc|asan|tsan", text), text
     assert "interp" in text and "process" in text, text
     assert run("--version").code == 0
