@@ -381,7 +381,10 @@ on_extension_name_complete(llhttp_t *p)
 {
 	struct h1 *h = h1_of(p);
 
-	h->value_at = h->extensions;
+	/* llhttp lets one pass behind another without a value: ";a;;b". */
+	if (h->extensions == h->piece_at)
+		return refuse(h, 400, "empty name of a chunk extension");
+	h->piece_at = h->extensions;
 	return 0;
 }
 
@@ -391,8 +394,9 @@ on_extension_value_complete(llhttp_t *p)
 	struct h1 *h = h1_of(p);
 
 	/* A token or a quoted string (RFC 9112, 7.1.1): not nothing. */
-	if (h->extensions == h->value_at)
+	if (h->extensions == h->piece_at)
 		return refuse(h, 400, "empty value of a chunk extension");
+	h->piece_at = h->extensions;
 	return 0;
 }
 

@@ -43,7 +43,7 @@ struct h1 {
 	uint32_t trailers;		/* bytes of trailer fields */
 	uint32_t trailer;		/* of the last one */
 	uint32_t extensions;		/* bytes of chunk extensions */
-	uint32_t value_at;		/* of them, before the last value */
+	uint32_t piece_at;		/* of them, before the last part */
 	uint32_t skipped;		/* bytes of body thrown away in SKIP */
 	uint8_t protocol;		/* bytes seen of "HTTP" */
 	uint8_t version;		/* bytes seen of "1.1" */
