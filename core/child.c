@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/clofork.h"
 #include "core/log.h"
 #include "core/sig.h"
 #include "core/util.h"
@@ -48,6 +49,16 @@ close_private(const struct family *f)
 	close(f->epfd);
 }
 
+/* What the application forks is no server process; see clofork.h. */
+static void
+mark_inherited(const struct family *f, int control)
+{
+	for (unsigned i = 0; i < f->ls.n; i++)
+		for (unsigned k = 0; k < f->ls.shards; k++)
+			clofork_set(listener_fd(&f->ls, i, k));
+	clofork_set(control);
+}
+
 _Noreturn static void
 run(const struct family *f, const struct gen *g, const struct child *c,
     int control)
@@ -55,6 +66,7 @@ run(const struct family *f, const struct gen *g, const struct child *c,
 	struct child_start start = f->common;
 
 	close_private(f);
+	mark_inherited(f, control);
 	sig_child(&f->mask);
 	start.control = control;
 	start.generation = g->number;

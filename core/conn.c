@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "core/bug.h"
+#include "core/clofork.h"
 #include "core/mem.h"
 #include "core/shard.h"
 #include "core/util.h"
@@ -90,6 +91,7 @@ die(struct conn *c)
 	 * application starts is between fork and exec, with our memory gone.
 	 */
 	loop_del(&s->loop, &c->io);
+	clofork_clear(c->io.fd);
 	c->xport->close(c);
 	c->io.fd = -1;
 	count(s, -1);
@@ -240,6 +242,7 @@ conn_open(struct shard *s, int fd, const struct peer *peer, unsigned listener)
 		goto fail_poll;
 	if (list_empty(&c->node))
 		list_add_tail(&s->conns, &c->node);
+	clofork_set(fd);
 	count(s, 1);
 	return 0;
 

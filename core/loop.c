@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/clofork.h"
 #include "core/util.h"
 
 /* Events fetched at once; what is left comes with the next wait. */
@@ -45,15 +46,19 @@ loop_init(struct loop *l, int wake_fd, io_fn on_wake)
 	if (err) {
 		close(l->epfd);
 		l->epfd = -1;
+		return err;
 	}
-	return err;
+	clofork_set(l->epfd);
+	return 0;
 }
 
 void
 loop_fini(struct loop *l)
 {
-	if (l->epfd != -1)
+	if (l->epfd != -1) {
+		clofork_clear(l->epfd);
 		close(l->epfd);
+	}
 	l->epfd = -1;
 }
 

@@ -399,6 +399,24 @@ shard_is_pending(const struct shard *s)
 	    !list_empty(&s->dirty) || !list_empty(&s->dead);
 }
 
+/*
+ * The epoll was closed over a fork (clofork.h): this is a copy of the process
+ * that the application made and let come back.  It has nothing to serve.
+ */
+_Noreturn static void
+end_copy(struct shard *s)
+{
+	struct log log;
+
+	/* Not the shard's: what waits there is the original's to write. */
+	log_init(&log, s->log.fd, s->log.level, NULL);
+	log_err(&log, "process %d, which the application forked, came back "
+	    "from it to the server: ended; let it call os._exit()",
+	    (int)getpid());
+	log_fini(&log);
+	_exit(EXIT_START);
+}
+
 void
 shard_poll(struct shard *s, int64_t timeout_ns)
 {
@@ -417,6 +435,8 @@ shard_poll(struct shard *s, int64_t timeout_ns)
 	list_init(&batch);
 	list_splice(&batch, &s->again);
 	err = loop_wait(&s->loop, timeout_ns);
+	if (err == -EBADF)
+		end_copy(s);
 	BUG_ON(err < 0);
 	atomic_store_explicit(&s->loop.sleeping, false, memory_order_relaxed);
 	shard_date(s);
