@@ -83,11 +83,12 @@ static int
 absolute(const char *dir, char *out, size_t n)
 {
 	char cwd[PATH_MAX] = "";
+	int len;
 
 	if (*dir != '/' && !getcwd(cwd, sizeof(cwd)))
 		return -errno;
-	snprintf(out, n, "%s%s%s", cwd, *cwd ? "/" : "", dir);
-	return 0;
+	len = snprintf(out, n, "%s%s%s", cwd, *cwd ? "/" : "", dir);
+	return len < 0 || (size_t)len >= n ? -ENAMETOOLONG : 0;
 }
 
 int
@@ -96,6 +97,7 @@ interp_find_venv(const struct conf *conf, char *out, size_t n_out, char *err,
 {
 	const char *dir = conf->venv, *by = "--venv";
 	char version[64], path[PATH_MAX];
+	int status;
 
 	if (!dir) {
 		dir = getenv("VIRTUAL_ENV");
@@ -123,9 +125,10 @@ interp_find_venv(const struct conf *conf, char *out, size_t n_out, char *err,
 		    PY_MINOR_VERSION, version);
 		return -EINVAL;
 	}
-	if (absolute(dir, path, sizeof(path)) != 0) {
+	status = absolute(dir, path, sizeof(path));
+	if (status != 0) {
 		snprintf(err, n_err, "%s (from %s): %s", dir, by,
-		    strerror(errno));
+		    strerror(-status));
 		return -EINVAL;
 	}
 	snprintf(out, n_out, "%s/bin/python", path);
