@@ -214,6 +214,9 @@ ensure_watcher(struct wpool *p)
 	pthread_mutex_unlock(&p->lock);
 	if (there)
 		return true;
+	/* One that is between a call and park() will watch in a moment. */
+	if (p->n_threads > wsgi_n_running(p->st) + 1)
+		return true;
 	/* One keeps the turns going when all others call. */
 	return p->n_threads < p->max_calls + 1 && add_watcher(p);
 }

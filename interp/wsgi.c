@@ -324,6 +324,12 @@ wsgi_n_waiting(struct pystate *st)
 	return st->wsgi->n_waiting;
 }
 
+unsigned
+wsgi_n_running(struct pystate *st)
+{
+	return st->wsgi->running;
+}
+
 bool
 wsgi_is_due(struct pystate *st, unsigned max_calls)
 {

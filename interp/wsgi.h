@@ -100,6 +100,7 @@ int wsgi_serve(struct pystate *st);
 
 /* For wpool.c.  The token's holder: */
 unsigned wsgi_n_waiting(struct pystate *st);
+unsigned wsgi_n_running(struct pystate *st);
 bool wsgi_is_due(struct pystate *st, unsigned max_calls);
 /* The next call, counted as running; NULL: none waits, or too many run. */
 struct call *wsgi_next(struct pystate *st, unsigned max_calls);
