@@ -46,7 +46,7 @@ UNITS = $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/*.c))
 # ---- what the machine has -------------------------------------------------
 
 # Goals that compile nothing themselves must work before "make deps" has run.
-COMPILE = $(filter-out deps demo test matrix clean help install uninstall, \
+COMPILE = $(filter-out deps demo test model matrix clean help install uninstall, \
 	$(or $(MAKECMDGOALS),all))
 
 ifneq ($(COMPILE),)
@@ -201,6 +201,9 @@ test:				## everything, with one Python (README)
 	+$(step) e2e FLAVOUR=asan PYTEST='-m asan $(PYTEST)'
 	+$(step) style FLAVOUR=release
 
+model:				## check the ring's model with Spin (minutes)
+	@CC='$(CC)' tests/model/run $(O)/model
+
 matrix:				## all Pythons, sanitizers and chroots (long)
 	+@tools/matrix
 
@@ -271,5 +274,5 @@ help:				## print this
 	@echo 'FLAVOUR=release|debug|asan|tsan  PYTHON=3.13|path  V=1 ' \
 		'(config.mk has more)'
 
-.PHONY: all unit unit-core e2e check test matrix style listed hdrs deps \
+.PHONY: all unit unit-core e2e check test model matrix style listed hdrs deps \
 	demo bench install uninstall clean help FORCE
