@@ -19,10 +19,11 @@ endif
 
 CORE = core/adopt.c core/alog.c core/amount.c core/arena.c core/bytes.c \
 	core/child.c core/clofork.c core/conf.c core/conf_help.c \
-	core/conf_opt.c core/conn.c core/cpu.c core/ctl.c core/date.c core/env.c core/gen.c \
-	core/inbox.c core/keeper.c core/line.c core/listen.c core/log.c \
-	core/loop.c core/mem.c core/pidfile.c core/shard.c core/shm.c \
-	core/sig.c core/sock.c core/timer.c core/watch.c
+	core/conf_opt.c core/conn.c core/cpu.c core/ctl.c core/date.c \
+	core/ear.c core/env.c core/gen.c core/inbox.c core/keeper.c \
+	core/line.c core/listen.c core/log.c core/loop.c core/mem.c \
+	core/pidfile.c core/ring.c core/shard.c core/shm.c core/sig.c \
+	core/sock.c core/timer.c core/watch.c
 
 PROTO = proto/field.c proto/h1.c proto/h1_in.c proto/h1_out.c proto/head.c \
 	proto/mask.c proto/req.c proto/res.c proto/utf8.c proto/ws.c \
@@ -42,6 +43,7 @@ PYSRC = interp/py/boot.py interp/py/rsgi.py
 
 HEADERS = $(wildcard core/*.h proto/*.h tls/*.h interp/*.h tests/unit/*.h)
 UNITS = $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/*.c))
+SOAKS = $(patsubst tests/soak/%.c,%,$(wildcard tests/soak/*.c))
 
 # ---- what the machine has -------------------------------------------------
 
@@ -125,6 +127,7 @@ INTERP_O = $(INTERP:%.c=$(P)/%.o)
 EMBED_O = $(O)/embed.o
 OBJ = $(MAIN_O) $(LIB_O) $(INTERP_O) $(EMBED_O)
 UNIT_BIN = $(UNITS:%=$(O)/tests/unit/%)
+SOAK_BIN = $(SOAKS:%=$(O)/tests/soak/%)
 
 all: $(SHOAL)			## build the server (the default)
 
@@ -168,8 +171,8 @@ FORCE:
 
 # ---- tests ----------------------------------------------------------------
 
-# Each unit test is a program; it gets all of core and proto but main.
-$(O)/tests/unit/%: $(O)/tests/unit/%.o $(LIB_O) $(LLHTTP) $(ZLIB)
+# Each unit test and soak is a program; it gets all of core and proto but main.
+$(O)/tests/%: $(O)/tests/%.o $(LIB_O) $(LLHTTP) $(ZLIB)
 	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(JEMALLOC) \
 		$(LDLIBS)
 
@@ -177,6 +180,13 @@ unit: $(UNIT_BIN)		## build and run the unit tests of a FLAVOUR
 	@tools/unit $(FLAVOUR) $^
 
 unit-core: $(filter $(O)/tests/unit/core_%,$(UNIT_BIN))	## those of core/
+	@tools/unit $(FLAVOUR) $^
+
+# A soak's argument: how many times the work of a short slice.
+soak: $(SOAK_BIN)		## the soaks, long (SOAK=1000 slices)
+	@for program in $^; do $$program $(or $(SOAK),1000) || exit; done
+
+soak-short: $(SOAK_BIN)		## a slice of each soak
 	@tools/unit $(FLAVOUR) $^
 
 # Python's own memory is not freed at the end: leaks are the unit tests' part.
@@ -197,6 +207,8 @@ test:				## everything, with one Python (README)
 	+$(step) unit FLAVOUR=debug
 	+$(step) unit FLAVOUR=asan
 	+$(step) unit-core FLAVOUR=tsan
+	+$(step) soak-short FLAVOUR=release
+	+$(step) soak-short FLAVOUR=tsan
 	+$(step) e2e FLAVOUR=release
 	+$(step) e2e FLAVOUR=asan PYTEST='-m asan $(PYTEST)'
 	+$(step) style FLAVOUR=release
@@ -240,7 +252,7 @@ $(O)/%.h.ok: %.h $(O)/flags
 $(P)/%.h.ok: %.h $(O)/flags $(P)/flags
 	$(check-header)
 
--include $(OBJ:.o=.d) $(UNIT_BIN:=.d) $(HDR_OK:=.d)
+-include $(OBJ:.o=.d) $(UNIT_BIN:=.d) $(SOAK_BIN:=.d) $(HDR_OK:=.d)
 
 # ---- using it -------------------------------------------------------------
 
@@ -274,5 +286,5 @@ help:				## print this
 	@echo 'FLAVOUR=release|debug|asan|tsan  PYTHON=3.13|path  V=1 ' \
 		'(config.mk has more)'
 
-.PHONY: all unit unit-core e2e check test model matrix style listed hdrs deps \
+.PHONY: all unit unit-core soak soak-short e2e check test model matrix style listed hdrs deps \
 	demo bench install uninstall clean help FORCE
