@@ -210,6 +210,8 @@ child_end(struct family *f, struct gen *g, struct child *c, int status)
 		c->state = CHILD_GONE;
 	c->pid = 0;
 	child_set_slots(f, g, c, SLOT_DEAD);
+	/* It may have published a message and not come to wake anybody. */
+	watch_wake_all(f);
 	return bad;
 }
 

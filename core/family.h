@@ -138,6 +138,9 @@ struct gen *gen_of(struct family *f, unsigned number);
 int watch_open(struct family *f);
 void watch_close(struct family *f);
 
+/* All shards look at the ring: see core/ring.h. */
+void watch_wake_all(const struct family *f);
+
 /* Who is stuck, who adopts whom; wakes whom it concerns, reports stalls. */
 void watch_run(struct family *f, unsigned adopt_ms, unsigned report_ms);
 

@@ -610,7 +610,7 @@ open_all(struct keeper *k, unsigned shards)
 		log_err(k->log, "%s", f->ls.err);
 		return err;
 	}
-	err = shm_new(&f->shm, shards);
+	err = shm_new(&f->shm, shards, (uint64_t)k->conf->ring_size);
 	if (!err)
 		err = watch_open(f);
 	if (!err)

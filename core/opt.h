@@ -80,6 +80,10 @@ X(USEC, turn_budget, 0, "1ms", 50, 1000000, NULL, \
   "a shard runs Python this long before it looks at its sockets again") \
 X(COUNT, max_connections, 0, "auto", 1, 10000000, NULL, \
   "open connections, a shard; auto: what the descriptor limit allows") \
+G("Messages between connections") \
+X(SIZE, ring_size, 0, "4m", 64 << 10, 128 << 20, NULL, \
+  "of each shard, for messages not yet delivered everywhere; the largest " \
+  "message is a quarter of it") \
 G("Limits of a request") \
 X(SIZE, limit_request_line, 0, "8k", 256, 1 << 20, NULL, \
   "method, target and version; beyond it the answer is 414") \

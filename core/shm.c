@@ -17,6 +17,8 @@
 enum { PAGE = 4096 };
 
 _Static_assert(sizeof(struct shm_head) <= PAGE, "the head is one page");
+_Static_assert(SHM_SHARDS_MAX * SHM_PARITIES <= RING_LANES_MAX,
+    "a lane a slot");
 _Static_assert(sizeof(struct slot) == 3 * 128, "three parts of 128 bytes");
 
 static uint64_t
@@ -40,35 +42,52 @@ new_epoch(void)
 	return e ? e : 1;
 }
 
-static void
-fill(struct shm *m)
+static uint64_t
+slots_size(const struct shm *m)
+{
+	return round_up(shm_n_slots(m) * sizeof(struct slot));
+}
+
+static int
+fill(struct shm *m, uint64_t lane)
 {
 	struct shm_head *h = m->head;
+	struct shm_region *slots = &h->region[SHM_SLOTS];
+	struct shm_region *ring = &h->region[SHM_RING];
 
 	h->magic = SHM_MAGIC;
 	h->version = SHM_VERSION;
 	h->shards = m->shards;
 	h->epoch = m->epoch;
 	h->size = m->size;
-	h->region[SHM_SLOTS].offset = PAGE;
-	h->region[SHM_SLOTS].size = m->size - PAGE;
+	h->ring_slots = SHM_RING_SLOTS;
+	h->ring_lane = lane;
+	slots->offset = PAGE;
+	slots->size = slots_size(m);
+	ring->offset = PAGE + slots->size;
+	ring->size = m->size - ring->offset;
 	m->slots = (struct slot *)(void *)((char *)h + PAGE);
 	for (unsigned i = 0; i < shm_n_slots(m); i++)
 		atomic_store(&m->slots[i].adopter, -1);
+	return ring_init(&m->ring, (char *)h + ring->offset, ring->size,
+	    shm_n_slots(m), SHM_RING_SLOTS, lane);
 }
 
 int
-shm_new(struct shm *m, unsigned shards)
+shm_new(struct shm *m, unsigned shards, uint64_t lane)
 {
 	void *p;
 	int err;
 
-	if (shards < 1 || shards > SHM_SHARDS_MAX)
+	if (shards < 1 || shards > SHM_SHARDS_MAX ||
+	    lane < RING_LANE_MIN || lane > RING_LANE_MAX)
 		return -EINVAL;
 	memset(m, 0, sizeof(*m));
 	m->shards = shards;
 	m->epoch = new_epoch();
-	m->size = PAGE + round_up(shm_n_slots(m) * sizeof(struct slot));
+	lane = round_up(lane);
+	m->size = PAGE + slots_size(m) +
+	    ring_size(shm_n_slots(m), SHM_RING_SLOTS, lane);
 	m->fd = memfd_create("shoal", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (m->fd == -1)
 		return -errno;
@@ -81,7 +100,8 @@ shm_new(struct shm *m, unsigned shards)
 	if (p == MAP_FAILED)
 		goto fail;
 	m->head = p;
-	fill(m);
+	err = fill(m, lane);
+	BUG_ON(err);
 	return 0;
 
 fail:

@@ -4,10 +4,11 @@
  *
  * A sealed memfd, mapped MAP_SHARED by the keeper before the first fork, so
  * every server process inherits it at the same place.  It holds no pointers.
- * Its header has a table of regions (offset and size): the slots now, later
- * the ring's index and lanes.  Whoever reads a number from the mapping treats
- * it as another process's word for it: lengths and positions come from the
- * private copies in struct shm, never from the mapping.
+ * Its header has a table of regions (offset and size): the slots, and the
+ * broadcast ring (core/ring.h) with a lane and an ear a slot.  Whoever reads a
+ * number from the mapping treats it as another process's word for it: lengths
+ * and positions come from the private copies in struct shm, never from the
+ * mapping.
  *
  * A slot is a shard of a generation: generation g has the slots of parity
  * g & 1, so two generations can live at once, and the keeper starts g only
@@ -31,12 +32,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/ring.h"
+
 #define SHM_MAGIC UINT64_C(0x006c616f68532180)
-#define SHM_VERSION 1
+#define SHM_VERSION 2
+
+/* Messages that the ring knows of at once, if their lanes hold as many. */
+#define SHM_RING_SLOTS 65536
 
 enum { SHM_PARITIES = 2, SHM_SHARDS_MAX = 1024 };
 
-enum shm_region_id { SHM_SLOTS, SHM_REGIONS_MAX = 16 };
+enum shm_region_id { SHM_SLOTS, SHM_RING, SHM_REGIONS_MAX = 16 };
 
 /* Both a multiple of 4096 within the mapping, or both 0: not there. */
 struct shm_region {
@@ -51,6 +57,8 @@ struct shm_head {
 	uint32_t shards;
 	uint64_t epoch;			/* of this keeper: in every offset */
 	uint64_t size;			/* of the mapping */
+	uint64_t ring_slots;
+	uint64_t ring_lane;		/* bytes of each */
 	struct shm_region region[SHM_REGIONS_MAX];
 };
 
@@ -82,6 +90,13 @@ struct slot {
 	_Atomic uint64_t drops;
 	/* Of shard 0: when a shard of the generation last failed to start. */
 	_Atomic uint64_t failed;
+	/* Messages; the first three by whoever publishes for the shard. */
+	_Atomic uint64_t published;
+	_Atomic uint64_t published_bytes;
+	_Atomic uint64_t wakes;			/* eventfds written for them */
+	_Atomic uint64_t delivered;		/* once a subscriber */
+	_Atomic uint64_t lost;			/* overtaken, all channels */
+	_Atomic uint64_t dropped;		/* by subscribers too slow */
 };
 
 /* This process's view.  Private, frozen after shm_new(). */
@@ -91,11 +106,16 @@ struct shm {
 	size_t size;
 	uint64_t epoch;
 	unsigned shards;
+	struct ring ring;		/* lane and ear: slot index */
 	int fd;				/* CLOEXEC; for a later upgrade */
 };
 
-/* 0 or -errno; -EINVAL: <shards> is not in 1..SHM_SHARDS_MAX. */
-int shm_new(struct shm *m, unsigned shards);
+/*
+ * <lane>: bytes of a lane of the ring, rounded up to pages.  Only what is used
+ * of it takes memory.  0 or -errno; -EINVAL: <shards> is not in
+ * 1..SHM_SHARDS_MAX, <lane> not in RING_LANE_MIN..RING_LANE_MAX.
+ */
+int shm_new(struct shm *m, unsigned shards, uint64_t lane);
 void shm_free(struct shm *m);
 
 /* The start of a region, and its size; NULL when the mapping has none. */

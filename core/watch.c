@@ -120,6 +120,13 @@ watch_run(struct family *f, unsigned adopt_ms, unsigned report_ms)
 		apply(f, i);
 }
 
+void
+watch_wake_all(const struct family *f)
+{
+	for (unsigned i = 0; i < shm_n_slots(&f->shm); i++)
+		wake(f, i);
+}
+
 int
 watch_open(struct family *f)
 {

@@ -315,6 +315,7 @@ run_new(enum isolation isolation)
 	r->conf.host = "127.0.0.1";
 	r->conf.uds_permissions = -1;
 	r->conf.backlog = 128;
+	r->conf.ring_size = RING_LANE_MIN;
 	r->conf.graceful_timeout_ms = LIMIT_MS;
 	r->conf.adopt_after_ms = 100;
 	r->conf.stall_report_ms = 200;

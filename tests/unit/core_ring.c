@@ -171,6 +171,14 @@ a_record_being_written_hides_the_one_it_covers(void)
 	OK(ring_next(&r, &c, &it) == RING_LOST);
 	OK(ring_next(&r, &c, &it) == RING_NONE);
 	kit_ring_free(&r);
+	/* One with the same low bits, 128 MiB later. */
+	memset(&c, 0, sizeof(c));
+	kit_ring(&r, 1, 16, RING_LANE_MIN);
+	publish(0, 1, 100);
+	atomic_store(&r.lane[0].end, (UINT64_C(1) << RING_POS_BITS) + 3);
+	atomic_store(&r.words[7], 0x5555);
+	OK(ring_next(&r, &c, &it) == RING_LOST);
+	kit_ring_free(&r);
 }
 
 static void

@@ -430,7 +430,7 @@ stub_open(struct stub *s, const char *const *options)
 		exit(1);
 	}
 	log_init(&s->log, 2, LEVEL_WARNING, "");
-	OK(shm_new(&s->shm, 1) == 0);
+	OK(shm_new(&s->shm, 1, RING_LANE_MIN) == 0);
 	for (int i = 0; i < SHM_PARITIES; i++)
 		s->wake[i] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	s->plan.shards = 1;

@@ -192,7 +192,7 @@ kit_open(struct kit *k, unsigned shards, const char *options, bool listen)
 		exit(1);
 	}
 	log_init(&k->log, 2, LEVEL_ERROR, "");
-	OK(shm_new(&k->shm, shards) == 0);
+	OK(shm_new(&k->shm, shards, (uint64_t)k->conf.ring_size) == 0);
 	for (unsigned i = 0; i < shm_n_slots(&k->shm); i++) {
 		k->wake[i] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 		shm_slot_at(&k->shm, i)->adopter = -1;
