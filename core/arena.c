@@ -5,6 +5,7 @@
  */
 #include "core/arena.h"
 
+#include <errno.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -18,15 +19,18 @@ struct arena_block {
 	_Alignas(8) char data[];
 };
 
-void
+int
 arena_init(struct arena *a, size_t limit)
 {
-	a->first = mem_alloc(ARENA_FIRST);
+	a->first = mem_try(ARENA_FIRST);
+	if (!a->first)
+		return -ENOMEM;
 	a->more = NULL;
 	a->limit = limit;
 	a->used = 0;
 	a->at = a->first;
 	a->end = a->first + ARENA_FIRST;
+	return 0;
 }
 
 void

@@ -27,8 +27,8 @@ struct arena {
 
 #define ARENA_FIRST 4096
 
-/* <limit>: bytes beyond the first block.  Dies without memory. */
-void arena_init(struct arena *a, size_t limit);
+/* <limit>: bytes beyond the first block.  0 or -ENOMEM. */
+int arena_init(struct arena *a, size_t limit);
 void arena_fini(struct arena *a);
 /* Forgets everything allocated; the first block stays. */
 void arena_reset(struct arena *a);

@@ -18,6 +18,7 @@
 
 #include "core/bug.h"
 #include "core/conf_opt.h"
+#include "core/mem.h"
 #include "core/util.h"
 
 enum given { GIVEN_NOT, GIVEN_ENV, GIVEN_ARG };
@@ -580,9 +581,11 @@ conf_parse(struct conf *c, struct conf_error *err, int argc,
 
 	memset(c, 0, sizeof(*c));
 	err->text[0] = '\0';
-	c->memory = calloc(1, pointers + text_size(argc, argv, envp));
-	if (!c->memory)
+	c->memory = mem_try_zero(pointers + text_size(argc, argv, envp));
+	if (!c->memory) {
+		snprintf(err->text, sizeof(err->text), "out of memory");
 		return -ENOMEM;
+	}
 	c->app_argv = c->memory;
 	p.text = (char *)c->memory + pointers;
 
@@ -606,6 +609,6 @@ conf_parse(struct conf *c, struct conf_error *err, int argc,
 void
 conf_fini(struct conf *c)
 {
-	free(c->memory);
+	mem_free(c->memory);
 	memset(c, 0, sizeof(*c));
 }

@@ -92,8 +92,9 @@ struct conf_error {
  * Keeps no pointer into <argv> or <envp>: texts are copied.
  *
  * Returns 0; -EINVAL and a text for the user in <err>, which calls for the
- * exit code of a usage error; or -ENOMEM.  On failure there is nothing to
- * conf_fini().  With --help or --version the rest may be missing or wrong.
+ * exit code of a usage error; or -ENOMEM and a text.  On failure there is
+ * nothing to conf_fini().  With --help or --version the rest may be missing or
+ * wrong.
  *
  * server_header is NULL when the field is to be left out.  root_path has no
  * slash at its end, and may be empty.

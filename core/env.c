@@ -25,6 +25,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/mem.h"
+
 #define EXPORT __attribute__((visibility("default")))
 
 /* Room for new variables whenever the array is copied. */
@@ -104,7 +106,7 @@ copy_array(size_t n, size_t room)
 {
 	struct array *a;
 
-	a = calloc(1, sizeof(*a) + (n + room + 1) * sizeof(*a->v));
+	a = mem_try_zero(sizeof(*a) + (n + room + 1) * sizeof(*a->v));
 	if (!a)
 		return NULL;
 	a->cap = n + room + 1;
@@ -163,7 +165,7 @@ static char *
 make(const char *name, size_t n, const char *value)
 {
 	size_t len = strlen(value);
-	char *s = malloc(n + len + 2);
+	char *s = mem_try(n + len + 2);
 	char **node;
 
 	if (!s)
@@ -173,7 +175,7 @@ make(const char *name, size_t n, const char *value)
 	memcpy(s + n + 1, value, len + 1);
 	node = tsearch(s, &strings, compare);
 	if (!node || *node != s)
-		free(s);
+		mem_free(s);
 	return node ? *node : NULL;
 }
 

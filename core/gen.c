@@ -4,6 +4,8 @@
  */
 #include "core/family.h"
 
+#include <errno.h>
+
 #include "core/log.h"
 #include "core/mem.h"
 #include "core/util.h"
@@ -14,18 +16,22 @@ gen_of(struct family *f, unsigned number)
 	return &f->gen[number & 1];
 }
 
-static void
+static int
 make_children(struct gen *g, unsigned shards)
 {
 	bool one_each = g->isolation == ISOLATION_PROCESS;
+	unsigned n = one_each ? shards : 1;
 
-	g->n = one_each ? shards : 1;
-	g->child = mem_zero(g->n * sizeof(*g->child));
+	g->child = mem_try_zero(n * sizeof(*g->child));
+	if (!g->child)
+		return -ENOMEM;
+	g->n = n;
 	for (unsigned i = 0; i < g->n; i++) {
 		g->child[i].control = -1;
 		g->child[i].first = i;
 		g->child[i].count = one_each ? 1 : shards;
 	}
+	return 0;
 }
 
 int
@@ -39,7 +45,9 @@ gen_start(struct family *f, unsigned number, enum isolation isolation)
 	g->refused = false;
 	g->late = false;
 	g->state = GEN_STARTING;
-	make_children(g, f->shm.shards);
+	err = make_children(g, f->shm.shards);
+	if (err)
+		return err;
 	for (unsigned i = 0; i < g->n; i++) {
 		err = child_fork(f, g, &g->child[i]);
 		if (err) {

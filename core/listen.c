@@ -88,17 +88,22 @@ cannot_listen(struct listeners *ls, const struct listen_addr *a, int err)
 	    a->path ? a->path : sock_addr_text(&a->addr, text), advice(err));
 }
 
+/* NULL without memory. */
 static struct listen_addr *
 add_addr(struct listeners *ls, unsigned n_fd)
 {
 	struct listen_addr *a;
 
 	a = mem_try_grow(ls->addr, (ls->n + 1) * sizeof(*a));
-	BUG_ON(!a);
+	if (!a)
+		return NULL;
 	ls->addr = a;
-	a = &ls->addr[ls->n++];
+	a = &ls->addr[ls->n];
 	memset(a, 0, sizeof(*a));
-	a->fd = mem_alloc(n_fd * sizeof(*a->fd));
+	a->fd = mem_try(n_fd * sizeof(*a->fd));
+	if (!a->fd)
+		return NULL;
+	ls->n++;
 	for (unsigned i = 0; i < n_fd; i++)
 		a->fd[i] = -1;
 	return a;
@@ -156,6 +161,8 @@ open_addr(const struct opening *o, const struct peer *addr, bool optional)
 	struct listen_addr *a = add_addr(ls, ls->shards);
 	int fd;
 
+	if (!a)
+		return fail(ls, ENOMEM, "cannot listen: out of memory");
 	a->addr = *addr;
 	for (unsigned i = 0; i < ls->shards; i++) {
 		fd = open_tcp(o, &a->addr, i == 0);
@@ -299,6 +306,8 @@ open_unix(const struct opening *o, const struct want *w)
 	struct listeners *ls = o->ls;
 	struct listen_addr *a;
 	struct stat st;
+	size_t n = strlen(w->path) + 1;
+	char *path;
 	int err;
 
 	if (!w->path[0] || strlen(w->path) >= sizeof(un.sun_path))
@@ -309,10 +318,14 @@ open_unix(const struct opening *o, const struct want *w)
 	err = clear_path(ls, &un);
 	if (err)
 		return err;
-	a = add_addr(ls, 1);
+	path = mem_try(n);
+	a = path ? add_addr(ls, 1) : NULL;
+	if (!a) {
+		mem_free(path);
+		return fail(ls, ENOMEM, "cannot listen: out of memory");
+	}
 	a->addr.sa.sa_family = AF_UNIX;
-	a->path = strdup(w->path);
-	BUG_ON(!a->path);
+	a->path = memcpy(path, w->path, n);
 	a->fd[0] = socket(AF_UNIX, SOCK_TYPE, 0);
 	if (a->fd[0] == -1)
 		return cannot_listen(ls, a, errno);
@@ -487,7 +500,7 @@ listeners_close(struct listeners *ls, bool remove_files)
 		for (unsigned k = 0; k < (a->path ? 1 : ls->shards); k++)
 			if (a->fd[k] != -1)
 				close(a->fd[k]);
-		free(a->path);
+		mem_free(a->path);
 		mem_free(a->fd);
 	}
 	mem_free(ls->addr);

@@ -3,6 +3,7 @@
  * Assembles: options, the plan for the CPUs, where to start, the keeper.  The
  * only file that may include every folder; it has no logic of its own.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -94,9 +95,10 @@ main(int argc, char **argv)
 	struct conf conf;
 	int code;
 
-	if (conf_parse(&conf, &err, argc, argv, environ) != 0) {
+	code = conf_parse(&conf, &err, argc, argv, environ);
+	if (code) {
 		fprintf(stderr, "shoal: %s\n", err.text);
-		return EXIT_USAGE;
+		return code == -ENOMEM ? EXIT_START : EXIT_USAGE;
 	}
 	if (conf.help) {
 		conf_help(stdout);

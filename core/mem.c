@@ -6,7 +6,8 @@
  */
 #include "core/mem.h"
 
-#include <stdio.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
 #ifdef SHOAL_JEMALLOC
@@ -33,16 +34,65 @@ mem_zero(size_t n)
 	return p;
 }
 
+#ifdef SHOAL_MEM_FAULTS
+/* Allocations until the first that fails, how many do, how many did. */
+static _Atomic unsigned fault_first, fault_count, fault_met;
+
+unsigned
+mem_fail(unsigned first, unsigned count)
+{
+	fault_first = first;
+	fault_count = count;
+	return atomic_exchange(&fault_met, 0);
+}
+
+__attribute__((constructor)) static void
+fail_from_start(void)
+{
+	const char *at = getenv("MEM_FAIL_AT");
+
+	if (at)
+		mem_fail((unsigned)strtoul(at, NULL, 10), 1);
+}
+
+/* One thread at a time allocates in what is tested. */
+static bool
+fails(void)
+{
+	if (fault_first > 1) {
+		fault_first--;
+		return false;
+	}
+	if (fault_first == 0 || fault_count == 0)
+		return false;
+	fault_count--;
+	fault_met++;
+	return true;
+}
+#else
+static bool
+fails(void)
+{
+	return false;
+}
+#endif
+
 void *
 mem_try(size_t n)
 {
-	return malloc(n);
+	return fails() ? NULL : malloc(n);
+}
+
+void *
+mem_try_zero(size_t n)
+{
+	return fails() ? NULL : calloc(1, n);
 }
 
 void *
 mem_try_grow(void *p, size_t n)
 {
-	return realloc(p, n);
+	return fails() ? NULL : realloc(p, n);
 }
 
 void

@@ -255,13 +255,15 @@ on_drain_end(struct timer *t)
 }
 
 /* A door an address and shard; a shared listener has only the own one. */
-static void
+static int
 make_doors(struct shard *s)
 {
 	const struct listeners *ls = s->start->listeners;
 	unsigned shards = s->start->shm->shards;
 
-	s->doors = mem_zero(sizeof(*s->doors) * MAX(ls->n * shards, 1));
+	s->doors = mem_try_zero(sizeof(*s->doors) * MAX(ls->n * shards, 1));
+	if (!s->doors)
+		return -ENOMEM;
 	for (unsigned a = 0; a < ls->n; a++)
 		for (unsigned k = 0; k < shards; k++) {
 			struct door *d;
@@ -275,6 +277,7 @@ make_doors(struct shard *s)
 			d->addr = a;
 			d->of = k;
 		}
+	return 0;
 }
 
 /* A shard's part of the descriptors that the process may have. */
@@ -308,9 +311,14 @@ shard_init(struct shard *s, const struct child_start *start, unsigned id,
 	s->id = id;
 	s->slot = shm_slot(start->shm, start->generation, id);
 	s->proto = proto;
-	err = loop_init(&s->loop, start->wake[index], on_wake);
+	err = make_doors(s);
 	if (err)
 		return err;
+	err = loop_init(&s->loop, start->wake[index], on_wake);
+	if (err) {
+		mem_free(s->doors);
+		return err;
+	}
 	snprintf(who, sizeof(who), "shard %u", id);
 	log_init(&s->log, start->log->fd, start->log->level, who);
 	inbox_init(&s->inbox);
@@ -324,7 +332,6 @@ shard_init(struct shard *s, const struct child_start *start, unsigned id,
 	timer_init(&s->drain_grace, on_drain_grace);
 	timer_init(&s->drain_end, on_drain_end);
 	s->max_conns = connection_limit(s);
-	make_doors(s);
 	shard_date(s);
 	return 0;
 }

@@ -132,10 +132,15 @@ watch_open(struct family *f)
 {
 	unsigned n = shm_n_slots(&f->shm);
 
-	f->watched = mem_zero(n * sizeof(*f->watched));
-	f->view = mem_zero(n * sizeof(*f->view));
-	f->adopter = mem_zero(n * sizeof(*f->adopter));
-	f->wake = mem_alloc(n * sizeof(*f->wake));
+	f->watched = mem_try_zero(n * sizeof(*f->watched));
+	f->view = mem_try_zero(n * sizeof(*f->view));
+	f->adopter = mem_try_zero(n * sizeof(*f->adopter));
+	f->wake = mem_try(n * sizeof(*f->wake));
+	if (!f->watched || !f->view || !f->adopter || !f->wake) {
+		mem_free(f->wake);
+		f->wake = NULL;
+		return -ENOMEM;
+	}
 	for (unsigned i = 0; i < n; i++)
 		f->wake[i] = -1;
 	for (unsigned i = 0; i < n; i++) {

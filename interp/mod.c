@@ -202,8 +202,9 @@ static PyObject *
 mod_serve_wsgi(PyObject *m, PyObject *unused)
 {
 	(void)unused;
-	if (listen_now(state(m)) == -1 || wsgi_serve(state(m)) == -1)
+	if (listen_now(state(m)) == -1)
 		return NULL;
+	wsgi_serve(state(m));
 	Py_RETURN_NONE;
 }
 

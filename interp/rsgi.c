@@ -290,9 +290,13 @@ static PyMethodDef module_methods[] = {
 static int
 make_state(struct pystate *st)
 {
-	struct rsgi *g = mem_zero(sizeof(*g));
+	struct rsgi *g = mem_try_zero(sizeof(*g));
 
 	st->rsgi = g;
+	if (!g) {
+		PyErr_NoMemory();
+		return -1;
+	}
 #define X(member, text) \
 	g->member = PyUnicode_InternFromString(text); \
 	if (!g->member) \

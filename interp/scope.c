@@ -53,7 +53,7 @@ struct scope_cache {
 struct scope_cache *
 scope_cache_new(void)
 {
-	return mem_zero(sizeof(struct scope_cache));
+	return mem_try_zero(sizeof(struct scope_cache));
 }
 
 /* Eight bytes at a time; only ever compared within one process. */

@@ -193,16 +193,22 @@ make_berths(struct server *sv)
 {
 	const struct child_start *start = sv->start;
 
-	sv->berths = mem_zero(sizeof(*sv->berths) * start->count);
+	sv->berths = mem_try_zero(sizeof(*sv->berths) * start->count);
+	if (!sv->berths) {
+		log_crit(start->log, "no shard can start: out of memory");
+		return EXIT_START;
+	}
 	for (unsigned i = 0; i < start->count; i++) {
 		struct berth *b = &sv->berths[i];
-		int err;
+		int err = -ENOMEM;
 
 		b->server = sv;
 		b->drain.fn = on_drain;
 		b->code = EXIT_START;
-		b->shard = mem_alloc(sizeof(*b->shard));
-		err = shard_init(b->shard, start, start->first + i, &proto_h1);
+		b->shard = mem_try(sizeof(*b->shard));
+		if (b->shard)
+			err = shard_init(b->shard, start, start->first + i,
+			    &proto_h1);
 		if (err) {
 			log_crit(start->log, "shard %u cannot start: %s",
 			    start->first + i, strerror(-err));

@@ -27,6 +27,8 @@ state_init(struct pystate *st, PyObject *module)
 	st->empty_bytes = PyBytes_FromStringAndSize("", 0);
 	st->empty_str = PyUnicode_FromStringAndSize("", 0);
 	st->cache = scope_cache_new();
+	if (!st->cache)
+		PyErr_NoMemory();
 	if (!st->empty_bytes || !st->empty_str || !st->cache)
 		return -1;
 	if (make_names(&st->s) || aloop_add_types(st, module) ||

@@ -47,6 +47,7 @@ struct wpool {
 	struct pystate *st;
 	struct shard *shard;
 	unsigned max_calls;
+	struct wthread *own;		/* the shard's own thread */
 	unsigned n_threads;		/* token */
 	int slow;			/* token */
 	unsigned arena;
@@ -479,17 +480,22 @@ thread_main(void *arg)
 struct wpool *
 wpool_new(struct pystate *st, unsigned calls)
 {
-	struct wpool *p = mem_try(sizeof(*p));
+	struct wpool *p = mem_try_zero(sizeof(*p));
 
 	if (!p)
 		return NULL;
-	memset(p, 0, sizeof(*p));
 	p->st = st;
 	p->shard = st->shard;
 	p->max_calls = calls;
 	p->arena = st->arena;
 	pthread_mutex_init(&p->lock, NULL);
-	return p;
+	/* Before the shard is ready: it could not serve without. */
+	p->own = thread_new(p);
+	if (p->own && add_watcher(p))
+		return p;
+	mem_free(p->own);
+	mem_free(p);
+	return NULL;
 }
 
 /* Others may still be in a call that never ends: not waited for long. */
@@ -500,22 +506,17 @@ wait_for_threads(struct wpool *p)
 		usleep(2000);
 }
 
-int
+void
 wpool_serve(struct wpool *p)
 {
-	struct wthread *own = thread_new(p);
+	struct wthread *own = p->own;
 
-	if (!own || !add_watcher(p)) {
-		PyErr_SetString(PyExc_RuntimeError, "no thread could be made");
-		return -1;
-	}
 	own->ts = PyEval_SaveThread();
 	if (hold(own))
 		while (park(own) && hold(own))
 			;
 	wait_for_threads(p);
 	PyEval_RestoreThread(own->ts);
-	return 0;
 }
 
 void

@@ -37,15 +37,17 @@ struct pystate;
 struct wpool;
 struct wthread;
 
-/* <calls>: at once in the application, 1 or more.  NULL without memory. */
+/*
+ * <calls>: at once in the application, 1 or more.  NULL without memory, or
+ * when no second thread can be had.
+ */
 struct wpool *wpool_new(struct pystate *st, unsigned calls);
 
 /*
  * Serves on the calling thread, which has the GIL, and those it makes; returns
- * with the GIL when the shard has drained.  -1 with an exception: no second
- * thread could be had.
+ * with the GIL when the shard has drained.
  */
-int wpool_serve(struct wpool *p);
+void wpool_serve(struct wpool *p);
 
 /* Takes the token if it is offered.  Any thread of the pool. */
 bool wpool_take(struct wpool *p);

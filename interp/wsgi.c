@@ -663,7 +663,11 @@ wsgi_setup(struct pystate *st)
 {
 	unsigned calls = calls_of(st->shard->conf);
 
-	st->wsgi = mem_zero(sizeof(*st->wsgi));
+	st->wsgi = mem_try_zero(sizeof(*st->wsgi));
+	if (!st->wsgi) {
+		PyErr_NoMemory();
+		return -1;
+	}
 	st->wsgi->max_calls = calls;
 	list_init(&st->wsgi->waiting);
 	list_init(&st->wsgi->kept);
@@ -672,14 +676,14 @@ wsgi_setup(struct pystate *st)
 		return -1;
 	st->wpool = wpool_new(st, calls);
 	if (!st->wpool) {
-		PyErr_NoMemory();
+		PyErr_SetString(PyExc_MemoryError, "no thread could be made");
 		return -1;
 	}
 	return 0;
 }
 
-int
+void
 wsgi_serve(struct pystate *st)
 {
-	return wpool_serve(st->wpool);
+	wpool_serve(st->wpool);
 }

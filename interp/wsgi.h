@@ -95,8 +95,8 @@ extern const struct app_ops wsgi_ops;
 
 int wsgi_add_types(struct pystate *st, PyObject *module);
 int wsgi_setup(struct pystate *st);
-/* Serves until the shard has drained; -1 with an exception. */
-int wsgi_serve(struct pystate *st);
+/* Serves until the shard has drained. */
+void wsgi_serve(struct pystate *st);
 
 /* For wpool.c.  The token's holder: */
 unsigned wsgi_n_waiting(struct pystate *st);

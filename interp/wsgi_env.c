@@ -87,10 +87,14 @@ make_keys(struct wsgi_env *e)
 struct wsgi_env *
 wsgi_env_new(struct pystate *st, bool multithread)
 {
-	struct wsgi_env *e = mem_zero(sizeof(*e));
+	struct wsgi_env *e = mem_try_zero(sizeof(*e));
 	PyObject *errors = PySys_GetObject("stderr");
 	bool others = st->shard->start->shm->shards > 1;
 
+	if (!e) {
+		PyErr_NoMemory();
+		return NULL;
+	}
 	if (make_keys(e) == -1)
 		return NULL;
 	/* Every key that a request has: copying keeps the dict's shape. */

@@ -43,6 +43,23 @@ arena_limit(const struct conf *conf)
 
 static void run(struct work *w);
 
+/* With what is kept from request to request; NULL without memory. */
+static struct req *
+make(const struct conf *conf)
+{
+	struct req *r = mem_try(sizeof(*r));
+
+	if (!r)
+		return NULL;
+	if (arena_init(&r->arena, arena_limit(conf)) != 0) {
+		mem_free(r);
+		return NULL;
+	}
+	memset(&r->res, 0, sizeof(r->res));
+	res_reset(&r->res);
+	return r;
+}
+
 struct req *
 req_new(struct shard *s, struct conn *c)
 {
@@ -52,12 +69,9 @@ req_new(struct shard *s, struct conn *c)
 		s->req_pool = r->next;
 		s->n_req_pool--;
 	} else {
-		r = mem_try(sizeof(*r));
+		r = make(s->conf);
 		if (!r)
 			return NULL;
-		arena_init(&r->arena, arena_limit(s->conf));
-		memset(&r->res, 0, sizeof(r->res));
-		res_reset(&r->res);
 	}
 	memset(r, 0, offsetof(struct req, arena));
 	work_init(&r->work, run);

@@ -150,6 +150,14 @@ def test_globals_sees_an_allowance_that_is_not_needed(tree):
     assert status == 1 and "gone" in said
 
 
+def test_globals_allows_what_only_some_builds_have(tree):
+    put(tree, "tools/globals.ok", "core/a.c gone? because of a test\n")
+    assert run(tree, "globals", compile_c(tree, "core/a.c")) == (0, "")
+    put(tree, "tools/globals.ok", "core/b.c here? because of a test\n")
+    put(tree, "core/b.c", "int here = 1;\n")
+    assert run(tree, "globals", compile_c(tree, "core/b.c")) == (0, "")
+
+
 def test_globals_wants_a_reason(tree):
     put(tree, "tools/globals.ok", "core/a.c gone\n")
     status, said = run(tree, "globals", compile_c(tree, "core/a.c"))

@@ -26,7 +26,7 @@ a_small_request_allocates_nothing_more(void)
 {
 	struct arena a;
 
-	arena_init(&a, 0);
+	OK(arena_init(&a, 0) == 0);
 	for (int i = 0; i < ARENA_FIRST / 16; i++)
 		OK(is_in_first(&a, arena_alloc(&a, 9)));
 	/* Full, and nothing allowed beyond. */
@@ -41,7 +41,7 @@ allocations_are_aligned_and_apart(void)
 	struct arena a;
 	char *p[300];
 
-	arena_init(&a, 1 << 20);
+	OK(arena_init(&a, 1 << 20) == 0);
 	for (size_t i = 0; i < 300; i++) {
 		p[i] = arena_alloc(&a, i + 1);
 		OK(is_aligned(p[i]));
@@ -60,7 +60,7 @@ beyond_the_limit_is_NULL_and_harms_nothing(void)
 	struct arena a;
 	char *p;
 
-	arena_init(&a, 3 * ARENA_FIRST);
+	OK(arena_init(&a, 3 * ARENA_FIRST) == 0);
 	p = arena_alloc(&a, 10);
 	memset(p, 'x', 10);
 	OK(!arena_alloc(&a, 3 * ARENA_FIRST + 1));
@@ -79,7 +79,7 @@ small_blocks_count_whole_against_the_limit(void)
 {
 	struct arena a;
 
-	arena_init(&a, 2 * ARENA_FIRST);
+	OK(arena_init(&a, 2 * ARENA_FIRST) == 0);
 	OK(arena_alloc(&a, ARENA_FIRST) != NULL);
 	for (int i = 0; i < 2; i++)
 		OK(arena_alloc(&a, ARENA_FIRST - 8) != NULL);
@@ -94,7 +94,7 @@ reset_forgets_all_but_the_first_block(void)
 	struct arena a;
 	char *first;
 
-	arena_init(&a, 1 << 20);
+	OK(arena_init(&a, 1 << 20) == 0);
 	for (int round = 0; round < 3; round++) {
 		first = arena_alloc(&a, 100);
 		OK(first == a.first);
@@ -113,7 +113,7 @@ the_newest_grows_in_place_then_moves(void)
 	struct arena a;
 	char *p, *q;
 
-	arena_init(&a, 1 << 20);
+	OK(arena_init(&a, 1 << 20) == 0);
 	OK(arena_alloc(&a, 1) != NULL);
 	p = arena_grow(&a, NULL, 0, 3);
 	OK(p == a.first + 1);		/* text needs no alignment */
@@ -135,7 +135,7 @@ growing_beyond_the_limit_leaves_what_was(void)
 	struct arena a;
 	char *p;
 
-	arena_init(&a, 2 * ARENA_FIRST);
+	OK(arena_init(&a, 2 * ARENA_FIRST) == 0);
 	p = arena_grow(&a, NULL, 0, 5);
 	memcpy(p, "hello", 5);
 	OK(!arena_grow(&a, p, 5, 2 * ARENA_FIRST + 1));
@@ -154,7 +154,7 @@ text_that_comes_bytewise_moves_seldom(void)
 	char *p = NULL;
 	int moves = 0;
 
-	arena_init(&a, 1 << 20);
+	OK(arena_init(&a, 1 << 20) == 0);
 	for (size_t n = 0; n < 60000; n++) {
 		char *q = arena_grow(&a, p, n, n + 1);
 

@@ -101,12 +101,46 @@ each_thread_may_have_an_arena_of_its_own(void)
 	mem_free(mem_alloc(1000));
 }
 
+/* Of six, in turn by each function that may. */
+static unsigned
+failures_of_six(void)
+{
+	unsigned failed = 0;
+
+	for (int i = 0; i < 6; i++) {
+		void *p = i % 3 == 0 ? mem_try(8) : i % 3 == 1 ?
+		    mem_try_zero(8) : mem_try_grow(NULL, 8);
+
+		failed |= (unsigned)!p << i;
+		mem_free(p);
+	}
+	return failed;
+}
+
+static void
+tests_choose_what_fails(void)
+{
+#ifdef SHOAL_MEM_FAULTS
+	OK(failures_of_six() == 0);
+	mem_fail(1, 1);
+	OK(failures_of_six() == 1);
+	OK(mem_fail(3, 2) == 1);
+	OK(failures_of_six() == 4 + 8);
+	OK(mem_fail(5, 100) == 2);
+	OK(failures_of_six() == 16 + 32);
+	OK(failures_of_six() == 63);
+	OK(mem_fail(0, 0) == 8);
+#endif
+	OK(failures_of_six() == 0);
+}
+
 static void
 tests(void)
 {
 	T(zeroed_memory_is_zero);
 	T(trying_for_too_much_says_NULL);
 	T(what_may_not_fail_aborts);
+	T(tests_choose_what_fails);
 	T(each_thread_may_have_an_arena_of_its_own);
 }
 
