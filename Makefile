@@ -194,8 +194,14 @@ soak: $(SOAK_BIN)		## the soaks, long (SOAK=1000 slices)
 soak-short: $(SOAK_BIN)		## a slice of each soak
 	@tools/unit $(FLAVOUR) $^
 
+# Preloaded into a server by a test: system calls fail and fall short.
+build/faults.so: tests/shim/faults.c Makefile
+	@mkdir -p $(@D)
+	$(call say,CC,$<)$(CC) $(CPPFLAGS) -std=gnu11 -O1 -g $(WARN) \
+		$(WERROR) -fPIC -shared -o $@ $< -ldl
+
 # Python's own memory is not freed at the end: leaks are the unit tests' part.
-e2e: $(SHOAL)			## run the end-to-end tests (PYTEST= options)
+e2e: $(SHOAL) build/faults.so	## run the end-to-end tests (PYTEST= options)
 	@venv=$$(PYTHON='$(PYTHON)' tools/testdeps) && \
 	SHOAL_BIN='$(CURDIR)/$(SHOAL)' ASAN_OPTIONS=detect_leaks=0 \
 	$$venv/bin/python -m pytest -q tests/e2e tests/tools $(PYTEST)

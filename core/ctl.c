@@ -8,11 +8,14 @@
 #include "core/ctl.h"
 
 #include <errno.h>
+#include <poll.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
 
 enum { HEAD = offsetof(struct ctl, text) };
+enum { WAIT_MS = 20, WAITS_MAX = 20 };
 
 int
 ctl_pair(int fd[2])
@@ -22,20 +25,35 @@ ctl_pair(int fd[2])
 	return socketpair(AF_UNIX, type, 0, fd) == -1 ? -errno : 0;
 }
 
+/* The other end is behind; false: it does not read on. */
+static bool
+wait_for_room(int fd, int *waits)
+{
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
+
+	poll(&p, 1, WAIT_MS);
+	return ++*waits < WAITS_MAX;
+}
+
 int
 ctl_send(int fd, enum ctl_type type, unsigned shard, const char *text)
 {
 	struct ctl m = { .type = type, .shard = shard };
 	size_t n = text ? strnlen(text, CTL_TEXT - 1) : 0;
+	int waits = 0;
 	ssize_t sent;
 
 	if (n)
 		memcpy(m.text, text, n);
 	do
 		sent = send(fd, &m, HEAD + n + 1, MSG_NOSIGNAL);
-	while (sent == -1 && errno == EINTR);
+	while (sent == -1 && (errno == EINTR || (errno == EAGAIN &&
+	    wait_for_room(fd, &waits))));
 	if (sent != -1)
 		return 0;
+	/* What the last wait said is not what the send did. */
+	if (waits == WAITS_MAX)
+		return -EAGAIN;
 	return errno == ECONNRESET || errno == ENOTCONN ? -EPIPE : -errno;
 }
 

@@ -40,8 +40,8 @@ struct ctl {
 int ctl_pair(int fd[2]);
 
 /*
- * 0, or -EAGAIN: the other end does not read; -EPIPE: it is gone; another
- * -errno.  <text> may be NULL.
+ * 0, or -EAGAIN: the other end does not read, not even in a while; -EPIPE: it
+ * is gone; another -errno.  <text> may be NULL.
  */
 int ctl_send(int fd, enum ctl_type type, unsigned shard, const char *text);
 

@@ -20,10 +20,14 @@ static pid_t
 read_pid(int fd)
 {
 	char buf[32] = "", *end;
+	size_t at = 0;
+	ssize_t got;
 	long n;
 
-	if (pread(fd, buf, sizeof(buf) - 1, 0) <= 0)
-		return 0;
+	do {
+		got = pread(fd, buf + at, sizeof(buf) - 1 - at, (off_t)at);
+		at += got > 0 ? (size_t)got : 0;
+	} while (got > 0 || (got == -1 && errno == EINTR));
 	n = strtol(buf, &end, 10);
 	if (end == buf || n <= 0 || n > INT32_MAX)
 		return 0;
@@ -45,8 +49,13 @@ write_pid(int fd)
 
 	if (ftruncate(fd, 0) == -1)
 		return -errno;
-	if (pwrite(fd, buf, (size_t)n, 0) != n)
-		return errno ? -errno : -EIO;
+	for (ssize_t at = 0, put; at < n; at += put) {
+		put = pwrite(fd, buf + at, (size_t)(n - at), at);
+		if (put == -1 && errno == EINTR)
+			put = 0;
+		else if (put <= 0)
+			return put == -1 ? -errno : -EIO;
+	}
 	return 0;
 }
 
