@@ -299,11 +299,27 @@ set_parts(struct parse *p, const struct opt_found *f, const char *value)
 	return err;
 }
 
+/* Of an alias that means one value: SHOAL_NO_SERVER_HEADER=1. */
 static int
-take_env(struct parse *p, const struct opt *o, const char *name,
-         const char *value)
+take_env_switch(struct parse *p, struct opt_found *f, const char *value)
 {
-	struct opt_found f = { .o = o, .how = "" };
+	int64_t on;
+
+	if (opt_number(opt_named(STR("help")), "", value, &on) != 0)
+		return fail(p, "%s: '%.80s' is not accepted; it takes on or "
+		            "off", f->shown, value);
+	if (!on)
+		return 0;
+	*given(p, f->o) = GIVEN_ENV;
+	return set(p, f, f->how + 1);
+}
+
+/* <how> is the alias's by which <name> means <o>, else "". */
+static int
+take_env(struct parse *p, const struct opt *o, const char *how,
+         const char *name, const char *value)
+{
+	struct opt_found f = { .o = o, .how = how };
 
 	/* Unset and empty are the same to most who write environments. */
 	if (!value || !*value || *given(p, o))
@@ -315,6 +331,8 @@ take_env(struct parse *p, const struct opt *o, const char *name,
 		       value);
 		return 0;
 	}
+	if (how[0] == '=')
+		return take_env_switch(p, &f, value);
 	*given(p, o) = GIVEN_ENV;
 	if (o->type == OPT_LIST)
 		return set_parts(p, &f, value);
@@ -332,7 +350,7 @@ take_port(struct parse *p, const char *value)
 	struct opt_found host = { .o = opt_named(STR("host")), .how = "",
 	                          .shown = "$PORT" };
 	bool had = *given(p, port);
-	int err = take_env(p, port, "PORT", value);
+	int err = take_env(p, port, "", "PORT", value);
 
 	if (err || had || !*given(p, port) || *given(p, host.o) ||
 	    p->c->bind.n || p->c->uds)
@@ -375,13 +393,24 @@ parse_env(struct parse *p, char *const *envp)
 	int err = 0;
 
 	for (size_t i = 0; !err && i < OPT_ROWS; i++) {
-		if (!opt_has_env(&opt_table[i]))
+		const struct opt *o = &opt_table[i];
+
+		if (!o->name || !(opt_has_env(o) || opt_is_ignored(o)))
 			continue;
-		opt_print_env(name, sizeof(name), opt_table[i].name);
-		err = take_env(p, &opt_table[i], name, env_get(envp, name));
+		opt_print_env(name, sizeof(name), o->name);
+		err = take_env(p, o, "", name, env_get(envp, name));
+	}
+	/* Other names yield to the option's own. */
+	for (size_t i = 0; !err && i < OPT_ALIASES; i++) {
+		const struct opt_alias *a = &opt_aliases[i];
+
+		opt_print_env(name, sizeof(name), a->name);
+		err = take_env(p, opt_named(str_of(a->of)), a->how, name,
+		               env_get(envp, name));
 	}
 	if (!err)
-		err = take_env(p, opt_named(STR("workers")), "WEB_CONCURRENCY",
+		err = take_env(p, opt_named(STR("workers")), "",
+		               "WEB_CONCURRENCY",
 		               env_get(envp, "WEB_CONCURRENCY"));
 	if (!err)
 		err = take_port(p, env_get(envp, "PORT"));
@@ -546,6 +575,8 @@ check(struct parse *p)
 		            "--limit-request-fields-hard; raise that, too");
 	if (!c->http1_keep_alive)
 		c->keep_alive_timeout_ms = 0;
+	if (!c->log)
+		c->log_level = LEVEL_CRITICAL;
 	notice_unused(p);
 	return make_fields(p);
 }

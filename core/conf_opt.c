@@ -263,8 +263,8 @@ opt_lettered(char letter)
 	return NULL;
 }
 
-static bool
-is_ignored(const struct opt *o)
+bool
+opt_is_ignored(const struct opt *o)
 {
 	return o->type == OPT_IGNORED || o->type == OPT_IGNORED_FLAG;
 }
@@ -348,7 +348,7 @@ opt_nearest(struct str s, size_t most)
 	for (size_t i = 0; i < OPT_ROWS + OPT_ALIASES; i++) {
 		name = i < OPT_ROWS ? opt_table[i].name :
 		       opt_aliases[i - OPT_ROWS].name;
-		if (!name || (i < OPT_ROWS && is_ignored(&opt_table[i])))
+		if (!name || (i < OPT_ROWS && opt_is_ignored(&opt_table[i])))
 			continue;
 		d = guess(name, s);
 		if (d < best_d) {
@@ -376,7 +376,7 @@ opt_print_dashed(char *buf, size_t size, const char *name)
 bool
 opt_has_env(const struct opt *o)
 {
-	return o->name && !is_ignored(o) &&
+	return o->name && !opt_is_ignored(o) &&
 	       strcmp(o->name, "help") != 0 && strcmp(o->name, "version") != 0;
 }
 

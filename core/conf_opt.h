@@ -83,6 +83,8 @@ bool opt_name_is(const char *name, struct str s);
 const char *opt_nearest(struct str s, size_t most);
 
 bool opt_takes_value(const struct opt *o);
+/* Another server's, which means nothing here. */
+bool opt_is_ignored(const struct opt *o);
 bool opt_has_env(const struct opt *o);
 
 /* "SHOAL_GRACEFUL_TIMEOUT", "graceful-timeout"; cut off if need be. */

@@ -41,10 +41,13 @@ X(FLAG, factory, 0, "off", 0, 0, NULL, \
   "APP is a function that makes the application") \
 X(TEXT, working_dir, 0, NULL, 0, 0, "DIR", \
   "change to this directory and import from it") \
+X(TEXT, pythonpath, 0, NULL, 0, 0, "DIR,DIR", \
+  "import from these, too, after the working directory") \
 X(TEXT, venv, 0, NULL, 0, 0, "DIR", \
   "virtual environment; without it $VIRTUAL_ENV, then ./.venv") \
 X(ENUM, interface, 0, "auto", 0, 0, NULL, \
-  "how APP is called; auto finds out, asginl is asgi without lifespan") \
+  "how APP is called; auto finds out; asginl: asgi without lifespan; asgi2: " \
+  "app(scope)(receive, send)") \
 X(ENUM, lifespan, 0, "auto", 0, 0, NULL, \
   "ASGI lifespan events; on: an application without them is an error") \
 X(TEXT, root_path, 0, "", 0, 0, "PATH", \
@@ -128,11 +131,13 @@ X(TIME, stall_report, 0, "1s", 0, 3600000, NULL, \
   "a shard longer in one Python call is reported with its stack; 0: never") \
 X(TIME, adopt_after, 0, "200ms", 10, 3600000, NULL, \
   "a shard longer in one Python call has its new connections taken by others") \
-X(TEXT, pid_file, 0, NULL, 0, 0, "PATH", \
+X(TEXT, pid_file, 'p', NULL, 0, 0, "PATH", \
   "written at start, removed at the end") \
-X(TEXT, process_name, 0, NULL, 0, 0, "NAME", \
+X(TEXT, process_name, 'n', NULL, 0, 0, "NAME", \
   "shown by ps and top") \
 G("Log") \
+X(FLAG, log, 0, "on", 0, 0, NULL, \
+  "only critical lines, and the access log if there is one") \
 X(ENUM, log_level, 0, "info", 0, 0, NULL, \
   "what is worth a line on the standard error output") \
 X(FLAG, access_log, 0, "off", 0, 0, NULL, \
@@ -158,7 +163,7 @@ X(IGNORED_FLAG, ws, 0, NULL, 0, 0, NULL, \
   "there is no WebSocket yet") \
 X(IGNORED, worker_class, 'k', NULL, 0, 0, NULL, \
   "every shard serves all interfaces; see --interface") \
-X(IGNORED, timeout, 0, NULL, 0, 0, NULL, \
+X(IGNORED, timeout, 't', NULL, 0, 0, NULL, \
   "a busy shard is never killed; see --stall-report") \
 X(IGNORED, timeout_worker_healthcheck, 0, NULL, 0, 0, NULL, \
   "a busy shard is never killed; see --stall-report") \
@@ -183,7 +188,15 @@ X(IGNORED, respawn_interval, 0, NULL, 0, 0, NULL, \
 X(IGNORED_FLAG, preload, 0, NULL, 0, 0, NULL, \
   "each shard imports the application itself") \
 X(IGNORED_FLAG, use_colors, 0, NULL, 0, 0, NULL, \
-  "the terminal and $NO_COLOR decide")
+  "the terminal and $NO_COLOR decide") \
+X(IGNORED, log_config, 0, NULL, 0, 0, NULL, \
+  "the log is not Python's; the application sets up its own") \
+X(IGNORED_FLAG, capture_output, 0, NULL, 0, 0, NULL, \
+  "the application's output goes where Shoal's does") \
+X(IGNORED_FLAG, reuse_port, 0, NULL, 0, 0, NULL, \
+  "each shard has a socket of its own anyway") \
+X(IGNORED, worker_tmp_dir, 0, NULL, 0, 0, NULL, \
+  "shards are watched without files")
 
 /*
  * A(other name, option, how): other servers' names, and older ones.
@@ -222,6 +235,7 @@ W("asgi", CONF_INTERFACE_ASGI) \
 W("asginl", CONF_INTERFACE_ASGINL) \
 W("rsgi", CONF_INTERFACE_RSGI) \
 W("wsgi", CONF_INTERFACE_WSGI) \
+W("asgi2", CONF_INTERFACE_ASGI2) \
 W("asgi3", CONF_INTERFACE_ASGI)
 
 #define WORDS_lifespan(W) \
@@ -250,6 +264,8 @@ W("warning", LEVEL_WARNING) \
 W("info", LEVEL_INFO) \
 W("debug", LEVEL_DEBUG) \
 W("warn", LEVEL_WARNING) \
-W("trace", LEVEL_DEBUG)
+W("trace", LEVEL_DEBUG) \
+W("notset", LEVEL_DEBUG) \
+W("fatal", LEVEL_CRITICAL)
 
 #endif

@@ -276,6 +276,7 @@ make_config(const struct berth *b)
 	static const char *const interfaces[] = {
 		[CONF_INTERFACE_AUTO] = "auto", [CONF_INTERFACE_ASGI] = "asgi",
 		[CONF_INTERFACE_ASGINL] = "asginl",
+		[CONF_INTERFACE_ASGI2] = "asgi2",
 		[CONF_INTERFACE_RSGI] = "rsgi", [CONF_INTERFACE_WSGI] = "wsgi"
 	};
 	static const char *const lifespans[] = {
@@ -289,10 +290,11 @@ make_config(const struct berth *b)
 	/* main has changed to --working-dir. */
 	if (!getcwd(dir, sizeof(dir)))
 		return PyErr_SetFromErrno(PyExc_OSError);
-	return Py_BuildValue("{sssOsssssssIsOsN}",
+	return Py_BuildValue("{sssOsssssssssIsOsN}",
 	    "target", conf->app,
 	    "factory", conf->factory ? Py_True : Py_False,
 	    "working_dir", dir,
+	    "pythonpath", conf->pythonpath ? conf->pythonpath : "",
 	    "interface", interfaces[conf->interface],
 	    "lifespan", lifespans[conf->lifespan],
 	    "shard", s->id,

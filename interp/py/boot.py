@@ -90,8 +90,12 @@ def format_exception(error):
 
 def prepare():
     """Make this interpreter behave as a program's main one."""
+    import os
+
     name_thread(f"shoal-{CONFIG['shard']}")
-    sys.path.insert(0, CONFIG["working_dir"])
+    extra = [os.path.join(CONFIG["working_dir"], one)
+             for one in CONFIG["pythonpath"].split(",") if one]
+    sys.path[:0] = [CONFIG["working_dir"], *extra]
     if CONFIG["own_interpreter"]:
         watch_imports()
         tame_signals()
@@ -246,14 +250,33 @@ def load_once():
 
 
 def load(target, factory):
-    """Find what *target* names: ``module:attribute``, ``module`` or ``path/file.py:attribute``."""
+    """What *target* names: ``module:attribute``, ``module``, ``path/file.py:attribute``, a call."""
     name, _, attribute = target.partition(":")
-    called = attribute.endswith("()")
-    if called:
-        attribute, factory = attribute[:-2], True
+    args, kwargs = [], {}
+    if "(" in attribute:
+        attribute, args, kwargs = call_of(attribute)
+        factory = True
     module = load_file(name) if name.endswith(".py") else load_module(name)
     app = find_attribute(module, name, attribute)
-    return app() if factory else app
+    return app(*args, **kwargs) if factory else app
+
+
+def call_of(text):
+    """Name, arguments and keywords of ``make("x", debug=True)``; only literals are arguments."""
+    import ast
+
+    name, _, rest = text.partition("(")
+    try:
+        call = ast.parse("f(" + rest, mode="eval").body
+        if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):
+            raise ValueError
+        keywords = {key.arg: ast.literal_eval(key.value) for key in call.keywords}
+        if None in keywords:
+            raise ValueError
+        return name, [ast.literal_eval(one) for one in call.args], keywords
+    except (SyntaxError, ValueError):
+        raise StartError(f"{text!r} is no call with plain values, such as "
+                         "make('name', debug=True)") from None
 
 
 def load_module(name):

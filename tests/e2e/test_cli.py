@@ -69,6 +69,56 @@ def test_a_factory():
         assert server.get("/").body == HELLO
 
 
+@pytest.mark.parametrize("call", [
+    "make('shop', debug=True)", "make( 'shop',debug = True )",
+    "maker.make(name='shop', debug=1)"])
+def test_a_factory_with_arguments(call, tmp_path):
+    (tmp_path / "made.py").write_text(
+        "def make(name, debug=False):\n"
+        "\tasync def app(scope, receive, send):\n"
+        "\t\tawait send({'type': 'http.response.start', 'status': 200})\n"
+        "\t\tawait send({'type': 'http.response.body',\n"
+        "\t\t\t'body': ('%s %d' % (name, debug)).encode()})\n"
+        "\treturn app\n"
+        "class maker:\n"
+        "\tmake = staticmethod(make)\n")
+    with Server("made:" + call, "--lifespan", "off",
+            cwd=tmp_path) as server:
+        assert server.get("/").body == b"shop 1"
+
+
+@pytest.mark.parametrize("call", [
+    "make(", "make(open('x'))", "make(**{'a': 1})", "make()()", "make() + 1"])
+def test_a_call_of_a_factory_has_plain_values(call):
+    done = run("--port", "0", "plain:" + call)
+    assert done.code == 3, done.stderr
+    assert "is no call with plain values" in done.stderr, done.stderr
+    assert "Traceback" not in done.stderr, done.stderr
+
+
+def test_an_asgi2_application_by_name(tmp_path):
+    (tmp_path / "old.py").write_text(
+        "def app(*args):\n"
+        "\tasync def answer(receive, send):\n"
+        "\t\tawait send({'type': 'http.response.start', 'status': 200})\n"
+        "\t\tawait send({'type': 'http.response.body', 'body': b'2'})\n"
+        "\treturn answer\n")
+    with Server("old", "--interface", "asgi2", "--lifespan", "off",
+            cwd=tmp_path) as server:
+        assert server.get("/").body == b"2"
+
+
+def test_more_directories_to_import_from(tmp_path):
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / (name + "_mod.py")).write_text("")
+    (tmp_path / "needs.py").write_text(
+        "import one_mod, two_mod\nfrom plain import asgi as app\n")
+    with Server("needs", "--pythonpath", "one,%s" % (tmp_path / "two"),
+            cwd=copy_of(tmp_path, "plain.py", "kit.py")) as server:
+        assert server.get("/").body == HELLO
+
+
 @pytest.mark.parametrize("option", ["--working-dir", "--app-dir", "--chdir"])
 def test_the_working_directory(option, tmp_path):
     with Server("surroundings:asgi", option, APPS,

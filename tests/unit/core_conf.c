@@ -440,6 +440,161 @@ help_is_complete_and_narrow(void)
 	free(text);
 }
 
+/* "--name=value" and "$SHOAL_NAME=value"; whether both say the same. */
+static int
+parse_both(const char *name, const char *value)
+{
+	char args[300], env[300], variable[100];
+	int by_arg, by_env;
+
+	opt_print_env(variable, sizeof(variable), name);
+	snprintf(env, sizeof(env), "%s=%s", variable, value);
+	by_env = parse("a", env);
+	/* It says by what it was given. */
+	OK(by_env == 0 || strstr(err.text, variable));
+	snprintf(args, sizeof(args), "a --%s=%s", name, value);
+	by_arg = parse(args, "");
+	OK(by_arg == by_env);
+	return by_arg;
+}
+
+static int64_t
+number_of(const struct opt *o)
+{
+	const char *member = (const char *)&c + o->member;
+
+	if (o->type == OPT_SIZE)
+		return *(const int64_t *)member;
+	return *(const int *)member;
+}
+
+/* The number <n> of the row's unit, written in it. */
+static int
+parse_number(const struct opt *o, int64_t n)
+{
+	static const char *const units[] = {
+		[OPT_TIME] = "ms", [OPT_USEC] = "us"
+	};
+	const char *unit = o->type == OPT_TIME || o->type == OPT_USEC ?
+	    units[o->type] : "";
+	char value[60];
+
+	snprintf(value, sizeof(value), o->type == OPT_OCTAL ? "%llo%s" :
+	    "%lld%s", (long long)n, unit);
+	return parse_both(o->name, value);
+}
+
+/* What one option's number may not be because of another's default. */
+static bool
+is_tied(const struct opt *o)
+{
+	return strncmp(o->name, "limit_request_", 14) == 0;
+}
+
+static void
+every_number_keeps_its_rows_bounds(void)
+{
+	for (size_t i = 0; i < OPT_ROWS; i++) {
+		const struct opt *o = &opt_table[i];
+
+		if (!o->name || o->type == OPT_TARGET || o->type == OPT_FLAG ||
+		    o->type == OPT_TEXT || o->type == OPT_LIST ||
+		    o->type == OPT_ENUM || opt_is_ignored(o))
+			continue;
+		if (!OK(o->lo < o->hi))
+			fprintf(stderr, "\t%s\n", o->name);
+		if (!is_tied(o)) {
+			OK(parse_number(o, o->lo) == 0);
+			OK(number_of(o) == o->lo);
+			OK(parse_number(o, o->hi) == 0);
+			OK(number_of(o) == o->hi);
+		}
+		/* A zero is "auto" to a COUNT. */
+		if (o->lo > 0 && !(o->type == OPT_COUNT && o->lo == 1))
+			OK(parse_number(o, o->lo - 1) == -EINVAL);
+		if (o->hi < INT64_MAX)
+			OK(parse_number(o, o->hi + 1) == -EINVAL);
+	}
+}
+
+static void
+every_word_and_switch_has_a_variable(void)
+{
+	char words[200], *rest, *word;
+
+	for (size_t i = 0; i < OPT_ROWS; i++) {
+		const struct opt *o = &opt_table[i];
+
+		if (o->type == OPT_FLAG && opt_has_env(o)) {
+			OK(parse_both(o->name, "on") == 0);
+			OK(*(bool *)((char *)&c + o->member));
+			OK(parse_both(o->name, "off") == 0);
+			OK(!*(bool *)((char *)&c + o->member));
+			OK(parse_both(o->name, "perhaps") == -EINVAL);
+		}
+		if (o->type != OPT_ENUM)
+			continue;
+		opt_print_words(o, " ", words, sizeof(words));
+		rest = words;
+		while ((word = strsep(&rest, " ")) != NULL)
+			OK(parse_both(o->name, word) == 0);
+		OK(parse_both(o->name, "nothing") == -EINVAL);
+	}
+}
+
+static void
+other_servers_names_have_variables_too(void)
+{
+	OK(parse("a", "SHOAL_HTTP1_HEADER_READ_TIMEOUT=1500") == 0);
+	OK(c.header_timeout_ms == 1500);
+	OK(parse("a", "SHOAL_THREADS=3 SHOAL_CHDIR=/x SHOAL_SHARDS=2") == 0);
+	OK(c.blocking_threads == 3 && c.workers == 2);
+	OK_STR(c.working_dir, "/x");
+	OK(parse("a", "SHOAL_SHARDS=2 SHOAL_WORKERS=4") == 0);
+	OK(c.workers == 4);
+	OK(parse("a", "SHOAL_NO_SERVER_HEADER=1") == 0 && !c.server_header);
+	OK(parse("a", "SHOAL_NO_SERVER_HEADER=0") == 0 && c.server_header);
+	refused("a", "SHOAL_NO_SERVER_HEADER=x", "$SHOAL_NO_SERVER_HEADER",
+	        "on or off");
+	refused("a", "SHOAL_THREADS=x", "$SHOAL_THREADS", "from 1 to 4096");
+	OK(parse("a", "SHOAL_LOOP=uvloop") == 0);
+	OK(strstr(c.notices, "$SHOAL_LOOP has no effect: ") == c.notices);
+	/* An alias is none of nothing, and does what its option does. */
+	for (size_t i = 0; i < OPT_ALIASES; i++) {
+		const struct opt *o = opt_named(str_of(opt_aliases[i].of));
+		const char *value = o->type == OPT_TEXT ? "/x" : "9000";
+
+		if (opt_aliases[i].how[0] == '=' || o->type == OPT_LIST)
+			continue;
+		if (o->type == OPT_FLAG)
+			value = "on";
+		if (!OK(parse_both(opt_aliases[i].name, value) == 0 ||
+		    strstr(err.text, "from 1 to 4096") ||
+		    strstr(err.text, "from 1 to 1024")))
+			fprintf(stderr, "\t%s: %s\n", opt_aliases[i].name,
+			    err.text);
+	}
+}
+
+static void
+without_a_log_only_the_worst_is_said(void)
+{
+	OK(parse("a --no-log --log-level debug", "") == 0);
+	OK(c.log_level == LEVEL_CRITICAL);
+	OK(parse("a --log --log-level notset", "") == 0);
+	OK(c.log_level == LEVEL_DEBUG);
+}
+
+static void
+letters_of_other_servers_work(void)
+{
+	OK(parse("a -n shop -p /run/x -t 30", "") == 0);
+	OK_STR(c.process_name, "shop");
+	OK_STR(c.pid_file, "/run/x");
+	OK(parse("a --interface asgi2", "") == 0);
+	OK(c.interface == CONF_INTERFACE_ASGI2);
+}
+
 /* Two rows of one name or letter, or an alias of nothing. */
 static void
 the_list_has_no_slips(void)
@@ -492,6 +647,11 @@ tests(void)
 	T(help_and_version_need_nothing_else);
 	T(help_is_complete_and_narrow);
 	T(the_list_has_no_slips);
+	T(every_number_keeps_its_rows_bounds);
+	T(every_word_and_switch_has_a_variable);
+	T(other_servers_names_have_variables_too);
+	T(without_a_log_only_the_worst_is_said);
+	T(letters_of_other_servers_work);
 	T(all_texts_find_room);
 	conf_fini(&c);
 }
