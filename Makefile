@@ -215,6 +215,7 @@ step = $(MAKE) --no-print-directory \
 test:				## everything, with one Python (README)
 	+$(step) deps
 	+$(step) all FLAVOUR=release
+	+$(step) style FLAVOUR=release
 	+$(step) unit FLAVOUR=debug
 	+$(step) unit FLAVOUR=asan
 	+$(step) unit-core FLAVOUR=tsan
@@ -222,7 +223,6 @@ test:				## everything, with one Python (README)
 	+$(step) soak-short FLAVOUR=tsan
 	+$(step) e2e FLAVOUR=release
 	+$(step) e2e FLAVOUR=asan PYTEST='-m asan $(PYTEST)'
-	+$(step) style FLAVOUR=release
 
 model:				## check the ring's model with Spin (minutes)
 	@CC='$(CC)' tests/model/run $(O)/model
