@@ -1,5 +1,24 @@
--- Print what wrk knows at the end, as one line of JSON.  Latencies in ms.
--- Only done() is here: a request() or response() would slow wrk itself.
+-- wrk's side of a load, and what wrk knows at the end as one line of JSON
+-- (latencies in ms).  There is no response(): it would slow wrk itself.
+--
+--    wrk --script detail.lua URL -- METHOD DEPTH BODY-SIZE HEADER:VALUE...
+
+function init(args)
+   wrk.method = args[1] or "GET"
+   local depth = tonumber(args[2] or 1)
+   local size = tonumber(args[3] or 0)
+   if size > 0 then
+      wrk.body = string.rep("x", size)
+   end
+   for i = 4, #args do
+      local name, value = args[i]:match("^([^:]+):(.*)$")
+      wrk.headers[name] = value
+   end
+   if depth > 1 then
+      local whole = string.rep(wrk.format(), depth)
+      request = function() return whole end
+   end
+end
 
 function done(summary, latency, requests)
    local e = summary.errors

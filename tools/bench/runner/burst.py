@@ -58,7 +58,7 @@ def wrk(load, port, seconds, cpu, script):
     command = ["wrk", "--threads", "1", "--connections",
                str(load.connections), "--duration", str(seconds),
                "--latency", "--script", str(script),
-               f"http://127.0.0.1:{port}{load.path}"]
+               f"http://127.0.0.1:{port}{load.path}", "--", *load.wrk]
     with subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             text=True, start_new_session=True,

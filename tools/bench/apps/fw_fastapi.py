@@ -1,0 +1,10 @@
+"""FastAPI, JSON."""
+
+from fastapi import FastAPI
+
+asgi = FastAPI()
+
+
+@asgi.get("/")
+async def index():
+    return {"message": "Hello, world!"}
