@@ -351,7 +351,8 @@ opt_nearest(struct str s, size_t most)
 		if (!name || (i < OPT_ROWS && opt_is_ignored(&opt_table[i])))
 			continue;
 		d = guess(name, s);
-		if (d < best_d) {
+		/* Of a short name nothing may be left. */
+		if (d < best_d && d < 64 * strlen(name)) {
 			best = name;
 			best_d = d;
 		}

@@ -107,6 +107,23 @@ X(INT, keep_alive_requests, 0, "10000", 1, INT_MAX, NULL, \
   "requests of one connection") \
 X(FLAG, http1_keep_alive, 0, "on", 0, 0, NULL, \
   "one request a connection") \
+G("WebSocket") \
+X(FLAG, ws, 0, "on", 0, 0, NULL, \
+  "no WebSocket: handshakes are plain requests") \
+X(LIST, ws_origins, 0, NULL, 0, 0, "ORIGIN", \
+  "pages that may open one, repeatable: https://example.org; others get 403") \
+X(SIZE, ws_max_size, 0, "1m", 125, INT64_C(1) << 31, NULL, \
+  "one message; beyond it the connection is closed with 1009") \
+X(INT, ws_max_fragments, 0, "1024", 1, INT_MAX, NULL, \
+  "fragments of a message; beyond it 1009") \
+X(FLAG, ws_per_message_deflate, 0, "on", 0, 0, NULL, \
+  "messages are never compressed") \
+X(TIME, ws_ping_interval, 0, "20s", 0, 86400000, NULL, \
+  "between two pings; 0: none") \
+X(TIME, ws_ping_timeout, 0, "20s", 0, 86400000, NULL, \
+  "for any sign of life after a ping; 0: as long as it takes") \
+X(TIME, ws_close_timeout, 0, "5s", 10, 3600000, NULL, \
+  "for the client's answer to a close frame") \
 G("Timeouts") \
 X(TIME, header_timeout, 0, "10s", 10, 3600000, NULL, \
   "for a whole request head, from its first byte or the connection's start") \
@@ -159,8 +176,8 @@ X(IGNORED, loop, 0, NULL, 0, 0, NULL, \
   "asyncio's loop is Shoal's own") \
 X(IGNORED, http, 0, NULL, 0, 0, NULL, \
   "HTTP is parsed by Shoal itself") \
-X(IGNORED_FLAG, ws, 0, NULL, 0, 0, NULL, \
-  "there is no WebSocket yet") \
+X(IGNORED, ws_max_queue, 0, NULL, 0, 0, NULL, \
+  "what waits for the application is bounded by bytes") \
 X(IGNORED, worker_class, 'k', NULL, 0, 0, NULL, \
   "every shard serves all interfaces; see --interface") \
 X(IGNORED, timeout, 't', NULL, 0, 0, NULL, \

@@ -84,6 +84,7 @@ struct shard {
 	struct req *req_pool;		/* proto/req.c */
 	unsigned n_req_pool;
 	unsigned n_reqs;		/* requests that an application has */
+	size_t ws_deflate;		/* bytes of proto/ws_deflate.c */
 	uint64_t date_s;		/* second of <date>, wall clock */
 	char date[32];			/* IMF-fixdate */
 	unsigned char rbuf[SHARD_RBUF];

@@ -16,6 +16,7 @@
 #define PROTO_APP_H
 
 struct req;
+struct wsock;
 
 struct app_ops {
 	/* The head is complete; the body may follow. */
@@ -30,6 +31,11 @@ struct app_ops {
 	 * its sending side).
 	 */
 	void (*gone)(struct req *);
+	/*
+	 * Something came of a WebSocket that was accepted; see wsock.h.  NULL:
+	 * the application knows none, and handshakes are plain requests.
+	 */
+	void (*ws)(struct wsock *);
 };
 
 #endif

@@ -178,6 +178,19 @@ h1_answered(struct h1 *h, struct req *r)
 		skip(h);
 }
 
+void
+h1_upgrade(struct req *r, const struct proto_ops *proto, void *pstate)
+{
+	struct conn *c = r->conn;
+	struct h1 *h = c->pstate;
+
+	h1_out_log(c, r, 101, 0);
+	c->proto = proto;
+	c->pstate = pstate;
+	mem_free(h);
+	req_done(r);
+}
+
 /* ---- input ------------------------------------------------------------- */
 
 /* Empty lines before a request: whole ones, and few (RFC 9112, 2.2). */

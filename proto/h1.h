@@ -33,6 +33,12 @@
 
 extern const struct proto_ops proto_h1;
 
+/*
+ * The request was answered with 101: the connection is <proto>'s from now on,
+ * which has <pstate>, and the request is done.  Not from inside input().
+ */
+void h1_upgrade(struct req *r, const struct proto_ops *proto, void *pstate);
+
 /* "9.4.3" */
 const char *h1_parser_version(void);
 

@@ -20,9 +20,11 @@
 #include "core/bug.h"
 #include "core/shard.h"
 #include "core/util.h"
+#include "proto/app.h"
 #include "proto/field.h"
 #include "proto/h1_priv.h"
 #include "proto/head.h"
+#include "proto/ws_shake.h"
 
 _Static_assert(sizeof(llhttp_t) <= H1_PARSER, "the parser fits into struct h1");
 
@@ -322,6 +324,10 @@ on_headers_complete(llhttp_t *p)
 		return refuse(h, status, why);
 	if (!agrees(p, h->req))
 		return refuse(h, 400, "unclear framing");
+	if (h->conn->shard->app->ws && h->conn->shard->conf->ws)
+		status = ws_shake_check(h->req, h->conn->shard->conf, &why);
+	if (status)
+		return refuse(h, status, why);
 	h->keep = !(p->flags & F_CONNECTION_CLOSE) &&
 	    (p->http_minor > 0 || (p->flags & F_CONNECTION_KEEP_ALIVE));
 	/* An upgrade is asked for, not demanded: this stays HTTP. */

@@ -101,6 +101,9 @@ put_common(char *at, const struct shard *s, struct str server, bool date)
 static bool
 blocks_the_next(const struct h1 *h, const struct req *r)
 {
+	/* A client that did not wait for its answer sent frames behind it. */
+	if (r->ws)
+		return true;
 	if (h->whole)
 		return false;
 	/*
@@ -372,6 +375,10 @@ h1_out_refusal(struct conn *c, unsigned status, bool is_head)
 	at = put(at, common);
 	at = put(at, STR("content-type: text/plain\r\ncontent-length: "));
 	at = put_decimal(at, text.n);
+	/* RFC 6455, 4.4; RFC 9110, 15.5.22: what it should be, instead. */
+	if (status == 426)
+		at = put(at, STR("\r\nsec-websocket-version: 13\r\n"
+		    "upgrade: websocket\r\nconnection: upgrade"));
 	at = put(at, STR("\r\nconnection: close\r\n\r\n"));
 	if (!is_head)
 		at = put(at, text);

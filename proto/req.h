@@ -86,6 +86,7 @@ struct req {
 	bool is_head;			/* HEAD: the response has no body */
 	bool has_query;			/* there was a '?' */
 	bool chunked;			/* the request's body is */
+	bool ws;			/* a WebSocket's valid handshake */
 	bool expects;			/* 100-continue is owed on want */
 	bool wanted;			/* the application waits for body */
 	bool room_owed;			/* it waits for space */

@@ -187,10 +187,10 @@ names_of_other_servers_work(void)
 static void
 meaningless_options_are_noticed_once_each(void)
 {
-	OK(parse("a --loop uvloop --no-ws --runtime-mode=st -k x", "") == 0);
+	OK(parse("a --loop x --no-preload --runtime-mode=st -k x", "") == 0);
 	OK_STR(c.app, "a");
 	OK(strstr(c.notices, "--loop has no effect: ") == c.notices);
-	OK(strstr(c.notices, "\n--no-ws has no effect: ") != NULL);
+	OK(strstr(c.notices, "\n--no-preload has no effect: ") != NULL);
 	OK(strstr(c.notices, "\n-k has no effect: ") != NULL);
 	OK(c.notices[strlen(c.notices) - 1] == '\n');
 	refused("a --loop", "", "--loop", "needs a value");
@@ -212,7 +212,7 @@ too_many_notices_are_cut_between_lines(void)
 {
 	char args[1900];
 
-	repeat(args, sizeof(args), "a", " --ws --no-ws --preload", 80);
+	repeat(args, sizeof(args), "a", " --preload --no-preload", 80);
 	OK(parse(args, "") == 0);
 	OK(strlen(c.notices) < sizeof(c.notices));
 	OK(c.notices[strlen(c.notices) - 1] == '\n');

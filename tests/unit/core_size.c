@@ -8,6 +8,7 @@
 #include "core/shm.h"
 #include "proto/h1_priv.h"
 #include "proto/req.h"
+#include "proto/wsock.h"
 #include "tests/unit/t.h"
 
 #define BUDGET(type, bytes) \
@@ -16,6 +17,9 @@
 /* A connection, also an idle one: these two and no chunk. */
 BUDGET(struct conn, 320);
 BUDGET(struct h1, 264);
+
+/* One that is a WebSocket: instead of struct h1, and no chunk either. */
+BUDGET(struct wsock, 512);
 
 /* A request: a slot of the pool, and the arena's first block. */
 BUDGET(struct req, 896);
