@@ -5,26 +5,13 @@
 
 #include "core/conn.h"
 #include "core/shard.h"
+#include "interp/asgi_priv.h"
 #include "interp/exc.h"
-#include "interp/feed.h"
 #include "interp/flow.h"
 #include "interp/scope.h"
 #include "interp/state.h"
-#include "interp/task.h"
 #include "proto/req.h"
 #include "proto/res.h"
-
-struct exchange {
-	struct task task;		/* first: the coroutine's part */
-	struct req *req;		/* NULL: released */
-	PyObject *waiters;		/* of receive() and send(), or NULL */
-	struct feed body;		/* a message's, not yet all taken */
-	bool more;			/* more_body of that message */
-	bool ended;			/* the response is whole */
-	bool gone;			/* the client left */
-	bool was_read;			/* the request's body was handed over */
-	bool told;			/* ... and that the client left */
-};
 
 /* send and receive: a callable with the exchange. */
 struct port {
@@ -33,9 +20,8 @@ struct port {
 	struct exchange *ex;
 };
 
-/* Lets the request go; without a whole response it is answered or cut. */
-static void
-release(struct exchange *ex)
+void
+asgi_release(struct exchange *ex)
 {
 	struct req *r = ex->req;
 
@@ -51,8 +37,8 @@ release(struct exchange *ex)
 
 /* ---- receive ---- */
 
-static PyObject *
-message(PyObject *type_key, PyObject *type)
+PyObject *
+asgi_message(PyObject *type_key, PyObject *type)
 {
 	PyObject *m = PyDict_New();
 
@@ -75,7 +61,7 @@ request_message(struct exchange *ex, struct req *r)
 	if (n > 0)
 		req_take(r, PyBytes_AS_STRING(body), n);
 	ex->was_read = req_is_read(r);
-	m = message(st->s.type, st->s.http_request);
+	m = asgi_message(st->s.type, st->s.http_request);
 	if (!m || PyDict_SetItem(m, st->s.body, body) == -1 ||
 	    PyDict_SetItem(m, st->s.more_body, ex->was_read ? Py_False :
 	    Py_True) == -1)
@@ -103,7 +89,7 @@ receive_now(PyObject *self, PyObject **result)
 	} else {
 		/* From now on it knows, and send() says so, too. */
 		ex->told = !ex->ended;
-		*result = message(st->s.type, st->s.http_disconnect);
+		*result = asgi_message(st->s.type, st->s.http_disconnect);
 	}
 	return *result ? 1 : -1;
 }
@@ -119,7 +105,7 @@ receive_call(PyObject *self, PyObject *const *args, size_t n, PyObject *names)
 		return NULL;
 	}
 	return flow_new(ex->task.st, (PyObject *)ex, &ex->waiters,
-	    receive_now);
+	    ex->phase ? asgi_ws_receive : receive_now);
 }
 
 /* ---- send ---- */
@@ -128,7 +114,7 @@ static PyObject *
 bad_header(Py_ssize_t i, PyObject *name, const char *why)
 {
 	return PyErr_Format(PyExc_ValueError,
-	    "http.response.start: header %zd (%R): %s", i, name, why);
+	    "header %zd (%R): %s", i, name, why);
 }
 
 /* One (name, value) of the message's headers; -1 with an exception. */
@@ -138,21 +124,19 @@ add_header(struct res *h, PyObject *pair, Py_ssize_t i)
 	PyObject *fast, *name, *value;
 	int err = -1;
 
-	fast = PySequence_Fast(pair, "http.response.start: each header must "
-	    "be a pair of bytes");
+	fast = PySequence_Fast(pair, "each header must be a pair of bytes");
 	if (!fast)
 		return -1;
 	if (PySequence_Fast_GET_SIZE(fast) != 2) {
-		PyErr_Format(PyExc_TypeError, "http.response.start: header "
-		    "%zd is not a pair", i);
+		PyErr_Format(PyExc_TypeError, "header %zd is not a pair", i);
 		goto out;
 	}
 	name = PySequence_Fast_GET_ITEM(fast, 0);
 	value = PySequence_Fast_GET_ITEM(fast, 1);
 	if (!PyBytes_Check(name) || !PyBytes_Check(value)) {
-		PyErr_Format(PyExc_TypeError, "http.response.start: header "
-		    "%zd: name and value must be bytes, not %.100s and %.100s",
-		    i, Py_TYPE(name)->tp_name, Py_TYPE(value)->tp_name);
+		PyErr_Format(PyExc_TypeError, "header %zd: name and value "
+		    "must be bytes, not %.100s and %.100s", i,
+		    Py_TYPE(name)->tp_name, Py_TYPE(value)->tp_name);
 		goto out;
 	}
 	err = res_field(h, (struct str){ PyBytes_AS_STRING(name),
@@ -167,11 +151,11 @@ out:
 	return err;
 }
 
-static int
-add_headers(struct res *h, PyObject *headers)
+int
+asgi_add_headers(struct res *h, PyObject *headers)
 {
-	PyObject *fast = PySequence_Fast(headers, "http.response.start: "
-	    "headers must be an iterable of pairs of bytes");
+	PyObject *fast = PySequence_Fast(headers, "headers must be an "
+	    "iterable of pairs of bytes");
 	int err = fast ? 0 : -1;
 
 	for (Py_ssize_t i = 0; !err && i < PySequence_Fast_GET_SIZE(fast); i++)
@@ -202,8 +186,8 @@ set_status(struct exchange *ex, struct res *h, PyObject *msg)
 	return err ? -1 : 0;
 }
 
-static int
-send_start(struct exchange *ex, PyObject *msg)
+int
+asgi_send_start(struct exchange *ex, PyObject *msg)
 {
 	struct req *r = ex->req;
 	struct res *h = &r->res;
@@ -221,7 +205,7 @@ send_start(struct exchange *ex, PyObject *msg)
 	    &headers) == -1)
 		err = -1;
 	if (!err && headers)
-		err = add_headers(h, headers);
+		err = asgi_add_headers(h, headers);
 	Py_XDECREF(headers);
 	if (err) {
 		res_reset(h);
@@ -243,7 +227,7 @@ finish(struct exchange *ex)
 	int err = res_end(ex->req);
 
 	ex->ended = true;
-	release(ex);
+	asgi_release(ex);
 	if (err) {
 		PyErr_SetString(PyExc_RuntimeError, "the response's body is "
 		    "shorter than its Content-Length");
@@ -348,47 +332,67 @@ send_body(struct exchange *ex, PyObject *msg)
 	return 1;
 }
 
-static bool
-is(PyObject *a, PyObject *interned)
+bool
+asgi_is(PyObject *a, PyObject *interned)
 {
 	return a == interned || (PyUnicode_Check(a) &&
 	    PyUnicode_Compare(a, interned) == 0);
 }
 
-/* What a message does; 1, 0: wait, -1. */
-static int
-send_message(struct exchange *ex, PyObject *msg)
+PyObject *
+asgi_send_body(struct exchange *ex, PyObject *msg)
+{
+	switch (send_body(ex, msg)) {
+	case 1:
+		return Py_NewRef(ex->task.st->done);
+	case 0:
+		return flow_new(ex->task.st, (PyObject *)ex, &ex->waiters,
+		    sent_now);
+	default:
+		return NULL;
+	}
+}
+
+/* A message of a response: an awaitable, or NULL. */
+static PyObject *
+send_http(struct exchange *ex, PyObject *type, PyObject *msg)
 {
 	struct state_names *s = &ex->task.st->s;
-	PyObject *type;
-	int n = -1;
 
-	if (!PyDict_Check(msg)) {
-		PyErr_Format(PyExc_TypeError, "send() takes a dict, not "
-		    "%.100s", Py_TYPE(msg)->tp_name);
-		return -1;
-	}
-	if (PyDict_GetItemRef(msg, s->type, &type) == -1)
-		return -1;
-	if (!type) {
-		PyErr_SetString(PyExc_ValueError,
-		    "send(): the message has no \"type\"");
-		return -1;
-	}
 	if (ex->ended)
 		PyErr_Format(PyExc_RuntimeError, "%S was sent after the "
 		    "response was complete", type);
 	else if (!ex->req || ex->told)
 		PyErr_SetString(PyExc_OSError, "the client has left");
-	else if (is(type, s->response_start))
-		n = send_start(ex, msg) == 0 ? 1 : -1;
-	else if (is(type, s->response_body))
-		n = send_body(ex, msg);
-	else
+	else if (asgi_is(type, s->response_body))
+		return asgi_send_body(ex, msg);
+	else if (!asgi_is(type, s->response_start))
 		PyErr_Format(PyExc_ValueError, "send(): %R is no message of "
 		    "an HTTP response", type);
+	else if (asgi_send_start(ex, msg) == 0)
+		return Py_NewRef(ex->task.st->done);
+	return NULL;
+}
+
+static PyObject *
+send_message(struct exchange *ex, PyObject *msg)
+{
+	PyObject *type, *out;
+
+	if (!PyDict_Check(msg))
+		return PyErr_Format(PyExc_TypeError, "send() takes a dict, "
+		    "not %.100s", Py_TYPE(msg)->tp_name);
+	if (PyDict_GetItemRef(msg, ex->task.st->s.type, &type) == -1)
+		return NULL;
+	if (!type) {
+		PyErr_SetString(PyExc_ValueError,
+		    "send(): the message has no \"type\"");
+		return NULL;
+	}
+	out = ex->phase ? asgi_ws_send(ex, type, msg) :
+	    send_http(ex, type, msg);
 	Py_DECREF(type);
-	return n;
+	return out;
 }
 
 static PyObject *
@@ -401,15 +405,7 @@ send_call(PyObject *self, PyObject *const *args, size_t n, PyObject *names)
 		PyErr_SetString(PyExc_TypeError, "send() takes one message");
 		return NULL;
 	}
-	switch (send_message(ex, args[0])) {
-	case 1:
-		return Py_NewRef(ex->task.st->done);
-	case 0:
-		return flow_new(ex->task.st, (PyObject *)ex, &ex->waiters,
-		    sent_now);
-	default:
-		return NULL;
-	}
+	return send_message(ex, args[0]);
 }
 
 /* ---- the request's life ---- */
@@ -418,7 +414,7 @@ static PyObject *
 make_scope(struct pystate *st, const struct req *r)
 {
 	struct state_names *s = &st->s;
-	PyObject *d = PyDict_Copy(st->scope);
+	PyObject *d = PyDict_Copy(r->ws ? st->ws_scope : st->scope);
 	struct scope_target t;
 	int err = d ? 0 : -1;
 
@@ -447,7 +443,10 @@ make_scope(struct pystate *st, const struct req *r)
 	SET(headers, scope_headers(st, r));
 	SET(client, scope_client(st, r));
 	SET(server, scope_server(st, r));
-	SET(extensions, PyDict_New());
+	if (r->ws && !err)
+		err = asgi_ws_scope(st, r, d);
+	else
+		SET(extensions, PyDict_New());
 	if (st->lifespan_state)
 		SET(state, PyDict_Copy(st->lifespan_state));
 #undef SET
@@ -496,6 +495,8 @@ on_over(struct task *t, bool raised)
 	struct exchange *ex = (struct exchange *)t;
 	bool left = ex->gone || (!ex->req && !ex->ended);
 
+	if (ex->phase && asgi_ws_over(ex, raised))
+		return;
 	if (raised && left)
 		exc_log_left(t->st, ex->req);
 	else if (raised)
@@ -504,7 +505,7 @@ on_over(struct task *t, bool raised)
 		log_err(&t->st->log, "The ASGI application returned "
 		    "without a complete response: %.*s %.*s",
 		    STR_ARG(ex->req->method), STR_ARG(ex->req->path));
-	release(ex);
+	asgi_release(ex);
 }
 
 static void
@@ -521,6 +522,7 @@ asgi_start(struct req *r)
 		return;
 	}
 	ex->req = r;
+	ex->phase = r->ws ? ASGI_WS_NEW : ASGI_WS_NONE;
 	r->app = Py_NewRef(ex);
 	coro = call_app(st, ex, r);
 	if (coro)
@@ -559,7 +561,7 @@ asgi_gone(struct req *r)
 
 	ex->gone = true;
 	if (r->lost)
-		release(ex);
+		asgi_release(ex);
 	else
 		flow_wake(ex->task.st, &ex->waiters);
 }
@@ -569,6 +571,7 @@ const struct app_ops asgi_ops = {
 	.body = asgi_body,
 	.room = asgi_room,
 	.gone = asgi_gone,
+	.ws = asgi_ws_event,
 };
 
 /* ---- types ---- */
@@ -649,7 +652,9 @@ asgi_add_types(struct pystate *st, PyObject *module)
 	    &send_spec, NULL);
 	st->receive_type = (PyTypeObject *)PyType_FromModuleAndSpec(module,
 	    &receive_spec, NULL);
-	return st->exchange_type && st->send_type && st->receive_type ? 0 : -1;
+	if (!st->exchange_type || !st->send_type || !st->receive_type)
+		return -1;
+	return asgi_ws_add_types(st, module);
 }
 
 int
@@ -669,7 +674,8 @@ asgi_setup(struct pystate *st, PyObject *state)
 		return -1;
 	if (state != Py_None) {
 		st->lifespan_state = Py_NewRef(state);
-		return PyDict_SetItemString(st->scope, "state", Py_None);
+		if (PyDict_SetItemString(st->scope, "state", Py_None) == -1)
+			return -1;
 	}
-	return 0;
+	return asgi_ws_setup(st);
 }

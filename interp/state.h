@@ -50,6 +50,21 @@ struct wsgi;
 	X(http_disconnect, "http.disconnect") \
 	X(response_start, "http.response.start") \
 	X(response_body, "http.response.body") \
+	X(websocket, "websocket") \
+	X(ws_connect, "websocket.connect") \
+	X(ws_receive, "websocket.receive") \
+	X(ws_disconnect, "websocket.disconnect") \
+	X(ws_accept, "websocket.accept") \
+	X(ws_send, "websocket.send") \
+	X(ws_close, "websocket.close") \
+	X(ws_response_start, "websocket.http.response.start") \
+	X(ws_response_body, "websocket.http.response.body") \
+	X(subprotocol, "subprotocol") \
+	X(subprotocols, "subprotocols") \
+	X(text, "text") \
+	X(bytes, "bytes") \
+	X(code, "code") \
+	X(reason, "reason") \
 	X(done, "done") \
 	X(set_result, "set_result") \
 	X(create_future, "create_future") \
@@ -80,6 +95,7 @@ struct pystate {
 	PyTypeObject *exchange_type;	/* an ASGI request */
 	PyTypeObject *send_type;
 	PyTypeObject *receive_type;
+	PyTypeObject *ws_piece_type;	/* a websocket.send that waits */
 	PyTypeObject *done_type;	/* awaitable that is done */
 	PyTypeObject *flow_type;	/* awaitable that may wait */
 	PyTypeObject *rsgi_scope_type;
@@ -110,6 +126,7 @@ struct pystate {
 	PyThreadState *shard_ts;	/* of the shard's own thread */
 	unsigned arena;			/* mem.h: its threads' */
 	PyObject *scope;		/* ASGI: what all requests have alike */
+	PyObject *ws_scope;		/* the same for WebSockets */
 	PyObject *asgi_info;		/* scope["asgi"], copied a request */
 	PyObject *lifespan_state;	/* dict, copied a request; or NULL */
 	unsigned n_tasks;		/* requests' coroutines not over */

@@ -480,6 +480,13 @@ class Server:
         self._conns.append(conn)
         return conn
 
+    def websocket(self, path, headers=(), **options):
+        """A WebSocket whose handshake must succeed."""
+        conn = WebSocket(self.address(), LIMIT, **options)
+        self._conns.append(conn)
+        conn.open(path, headers)
+        return conn
+
     def address(self):
         if self.port is not None:
             return ("127.0.0.1", self.port)
@@ -779,6 +786,100 @@ class Connection:
             pass
         finally:
             self.sock.settimeout(LIMIT)
+
+
+WS_KEY = "dGhlIHNhbXBsZSBub25jZQ=="
+WS_ACCEPT = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
+TEXT, BINARY, CLOSE, PING, PONG = 0x81, 0x82, 0x88, 0x89, 0x8a
+
+
+def handshake(path, headers=(), key=WS_KEY, version="13"):
+    """A request that opens a WebSocket, as the RFC's example."""
+    lines = ["GET %s HTTP/1.1" % path, "Host: a", "Upgrade: websocket",
+        "Connection: Upgrade", "Sec-WebSocket-Key: " + key,
+        "Sec-WebSocket-Version: " + version]
+    lines += ["%s: %s" % pair for pair in headers]
+    return "\r\n".join(lines) + "\r\n\r\n"
+
+
+def frame(first, payload=b"", key=b"\x12\xe4\x00\x9d"):
+    """A client's frame; <first> is FIN, reserved bits and opcode."""
+    if isinstance(payload, str):
+        payload = payload.encode()
+    size = len(payload)
+    if size < 126:
+        head = bytes([first, 0x80 | size])
+    elif size < 65536:
+        head = bytes([first, 0xfe]) + size.to_bytes(2, "big")
+    else:
+        head = bytes([first, 0xff]) + size.to_bytes(8, "big")
+    mask = (key * (size // 4 + 1))[:size]
+    masked = int.from_bytes(payload, "big") ^ int.from_bytes(mask, "big")
+    return head + key + masked.to_bytes(size, "big")
+
+
+def close_payload(code, reason=""):
+    return code.to_bytes(2, "big") + reason.encode()
+
+
+class WebSocket(Connection):
+    """A WebSocket client that trusts nothing the server says."""
+
+    def open(self, path, headers=()):
+        self.send(handshake(path, headers))
+        self.head = self.recv_head()
+        assert self.head.status == 101, self.head
+        assert self.head.one("upgrade") == "websocket", self.head
+        assert self.head.one("connection").lower() == "upgrade", self.head
+        assert self.head.one("sec-websocket-accept") == WS_ACCEPT, self.head
+        return self.head
+
+    def frame(self, first, payload=b""):
+        self.send(frame(first, payload))
+
+    def text(self, text):
+        self.frame(TEXT, text)
+
+    def binary(self, data):
+        self.frame(BINARY, data)
+
+    def recv_frame(self):
+        """Its first byte and its payload."""
+        first, size = self._exactly(2)
+        assert size < 128, "the server's frame is masked"
+        if size == 126:
+            size = int.from_bytes(self._exactly(2), "big")
+            assert size > 125, size
+        elif size == 127:
+            size = int.from_bytes(self._exactly(8), "big")
+            assert size > 65535, size
+        assert first & 0x30 == 0 and (first & 8 == 0 or size < 126), first
+        return first, self._exactly(size)
+
+    def recv_text(self):
+        first, payload = self.recv_frame()
+        assert first == TEXT, (first, payload)
+        return payload.decode()
+
+    def recv_binary(self):
+        first, payload = self.recv_frame()
+        assert first == BINARY, (first, payload[:100])
+        return payload
+
+    def recv_close(self):
+        """The close frame's code and reason; it is answered, and the end."""
+        first, payload = self.recv_frame()
+        assert first == CLOSE, (first, payload[:100])
+        assert len(payload) != 1, payload
+        code = int.from_bytes(payload[:2], "big") if payload else None
+        assert code not in (1004, 1005, 1006, 1015), code
+        return code, payload[2:].decode()
+
+    def shut(self, code=1000, reason=""):
+        """The whole closing handshake, from here."""
+        self.frame(CLOSE, close_payload(code, reason))
+        assert self.recv_close()[0] == code
+        self.assert_closed()
 
 
 # RFC 9110's, which http.HTTPStatus has from 3.13 on
