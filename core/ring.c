@@ -39,14 +39,12 @@
 #endif
 
 enum { W_POS, W_SINCE, W_HASH, W_SHAPE, W_ORIGIN, W_BODY };
-
 #define UNIT_WORDS (RING_UNIT / 8)
 #define PAGE UINT64_C(4096)
 #define POS_MASK ((UINT64_C(1) << RING_POS_BITS) - 1)
 /* Steps along the index: only one that holds nonsense needs as many. */
 #define STEPS_MAX (1u << 26)
 #define SLOTS_MAX (UINT64_C(1) << 24)
-
 _Static_assert(RING_POS_BITS + RING_LANE_BITS == 32, "the lap has the rest");
 
 static uint64_t
@@ -211,13 +209,11 @@ put(_Atomic uint64_t *to, const void *from, size_t n)
 static uint64_t
 units_of(uint64_t name, uint64_t head, uint64_t data)
 {
-	uint64_t words = W_BODY + words_of(name) + words_of(head) +
-	    words_of(data);
-
-	return (words + UNIT_WORDS - 1) / UNIT_WORDS;
+	return (W_BODY + words_of(name) + words_of(head) + words_of(data) +
+	    UNIT_WORDS - 1) / UNIT_WORDS;
 }
 
-/* A record is in one piece: what does not fit before the end, begins anew. */
+/* In one piece: what does not fit before the lane's end begins it anew. */
 static uint64_t
 reserve(const struct ring *r, struct ring_lane *lane, uint64_t units,
     bool *quarter)
@@ -265,8 +261,8 @@ ring_publish(const struct ring *r, unsigned lane, const struct ring_msg *m,
 
 	if (m->data.n > ring_data_max(r))
 		return -EMSGSIZE;
-	if (lane >= r->n || m->channel.n < 1 ||
-	    m->channel.n > RING_NAME_MAX || m->head.n > RING_HEAD_MAX)
+	if (lane >= r->n || m->channel.n < 1 || m->channel.n > RING_NAME_MAX ||
+	    m->head.n > RING_HEAD_MAX)
 		return -EINVAL;
 	/* Behind all that this lane has published. */
 	since = ring_tail(r);
@@ -293,18 +289,16 @@ is_whole(const struct ring *r, const struct ring_item *it)
 
 /* The record of index position <at>; false: it is not there any more. */
 static bool
-find(const struct ring *r, uint64_t descriptor, uint64_t at,
-    struct ring_item *it)
+find(const struct ring *r, uint64_t what, uint64_t at, struct ring_item *it)
 {
 	uint64_t last, shape;
 	_Atomic uint64_t *w;
 
-	it->lane = (unsigned)(descriptor >> RING_POS_BITS &
-	    (RING_LANES_MAX - 1));
+	it->lane = (unsigned)(what >> RING_POS_BITS & (RING_LANES_MAX - 1));
 	if (it->lane >= r->n)
 		return false;
 	last = load(&r->lane[it->lane].end) - 1;
-	it->pos = last - ((last - descriptor) & POS_MASK);
+	it->pos = last - ((last - what) & POS_MASK);
 	w = words_at(r, it->lane, it->pos);
 	/* Pairs with the release in write_record(). */
 	if (atomic_load_explicit(&w[W_POS], memory_order_acquire) != it->pos ||
@@ -371,15 +365,20 @@ ring_next(const struct ring *r, struct ring_cursor *c, struct ring_item *it)
 	return RING_LOST;
 }
 
+/* <n> bytes, after <skip> of the first word; where to go on. */
 static _Atomic uint64_t *
-get(_Atomic uint64_t *from, void *to, uint64_t words)
+get(_Atomic uint64_t *from, unsigned skip, void *to, size_t n)
 {
 	char *p = to;
 
-	for (; words > 0; words--, p += 8) {
+	while (n > 0) {
 		uint64_t v = load(from++);
+		size_t part = MIN(n, 8 - skip);
 
-		memcpy(p, &v, 8);
+		memcpy(p, (char *)&v + skip, part);
+		p += part;
+		n -= part;
+		skip = 0;
 	}
 	return from;
 }
@@ -388,12 +387,12 @@ bool
 ring_copy(const struct ring *r, struct ring_cursor *c,
     const struct ring_item *it, char name[RING_NAME_MAX], void *to)
 {
-	_Atomic uint64_t *w = words_at(r, it->lane, it->pos) + W_BODY;
-
+	_Atomic uint64_t *w = words_at(r, it->lane, it->pos);
 	bool whole;
 
-	w = get(w, name, words_of(it->name));
-	get(w, to, ring_copy_size(it) / 8);
+	w = get(w + W_BODY, 0, name, it->name);
+	/* The head is padded at its start, so the data follows it. */
+	get(w, -it->head & 7u, to, (size_t)it->head + it->size);
 	whole = is_whole(r, it);
 	c->lost += !whole;
 	return whole;

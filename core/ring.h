@@ -150,23 +150,10 @@ bool ring_is_ready(const struct ring *r, const struct ring_cursor *c);
 enum ring_found ring_next(const struct ring *r, struct ring_cursor *c,
     struct ring_item *it);
 
-/* Bytes that ring_copy() writes: whole words. */
-static inline size_t
-ring_copy_size(const struct ring_item *it)
-{
-	return (it->head + 7u) / 8 * 8 + ((size_t)it->size + 7) / 8 * 8;
-}
-
-/* Where in what ring_copy() wrote the head begins; the data follows it. */
-static inline size_t
-ring_copy_start(const struct ring_item *it)
-{
-	return (8 - it->head % 8u) % 8;
-}
-
 /*
- * The channel's name into <name>, head and data into <to>.  False: it was
- * overtaken meanwhile and is lost, and c->lost has grown.
+ * The channel's name into <name>; the head and the data, one behind the other,
+ * into <to>, and not a byte more.  False: it was overtaken meanwhile and is
+ * lost, and c->lost has grown.
  */
 bool ring_copy(const struct ring *r, struct ring_cursor *c,
     const struct ring_item *it, char name[RING_NAME_MAX], void *to);

@@ -507,7 +507,8 @@ the_hash_is_known_before_the_copy_and_the_rest_comes_with_it(void)
 			.hash = kit_mix(n), .head = { (char *)text + 1, head },
 			.data = { (char *)room, sizes[i] },
 			.origin = ~n, .kind = n % 2 ? RING_TEXT : RING_BYTES };
-		size_t at;
+		/* Aligned or not. */
+		unsigned char *to = copy + 1 + n % 8;
 
 		kit_fill(room, sizes[i], n);
 		OK(ring_publish(&r, 0, &m, &where) == 0 && where.offset == n);
@@ -517,13 +518,13 @@ the_hash_is_known_before_the_copy_and_the_rest_comes_with_it(void)
 		OK(it.name == len && it.head == head && it.size == sizes[i]);
 		OK(it.offset == n);
 		memset(copy, 1, 2048);
-		OK(ring_copy(&r, &c, &it, name, copy));
-		at = ring_copy_start(&it);
+		memset(name, '!', sizeof(name));
+		OK(ring_copy(&r, &c, &it, name, to));
 		OK(memcmp(name, text, len) == 0);
-		OK(memcmp(copy + at, text + 1, head) == 0);
-		OK(kit_is_filled(copy + at + head, it.size, n));
-		OK(ring_copy_size(&it) >= at + head + it.size);
-		OK(copy[ring_copy_size(&it)] == 1);
+		OK(len == RING_NAME_MAX || name[len] == '!');
+		OK(memcmp(to, text + 1, head) == 0);
+		OK(kit_is_filled(to + head, it.size, n));
+		OK(to[-1] == 1 && to[head + it.size] == 1);
 	}
 	kit_ring_free(&r);
 }

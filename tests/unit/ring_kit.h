@@ -96,7 +96,6 @@ kit_publish(const struct ring *r, unsigned lane, uint64_t number, size_t n,
 static inline bool
 kit_is_whole(const struct ring_item *it, const unsigned char *copy)
 {
-	copy += ring_copy_start(it);
 	return it->name == 3 && it->head == 2 && it->kind == RING_BYTES &&
 	    it->hash == it->lane && memcmp(copy, "hd", 2) == 0 &&
 	    kit_is_filled(copy + 2, it->size,
