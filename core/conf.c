@@ -577,6 +577,8 @@ check(struct parse *p)
 		c->keep_alive_timeout_ms = 0;
 	if (!c->log)
 		c->log_level = LEVEL_CRITICAL;
+	if (c->access_log_file)
+		c->access_log = true;
 	notice_unused(p);
 	return make_fields(p);
 }

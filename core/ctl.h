@@ -19,6 +19,7 @@ enum ctl_type {
 	CTL_DRAIN = 1,		/* accept no more, finish, leave with 0 */
 	CTL_STOP,		/* leave at once */
 	CTL_STACK,		/* report the stack of <shard> */
+	CTL_REOPEN,		/* the logs' files, after a rotation */
 
 	/* Server process to keeper. */
 	CTL_READY = 64,		/* <shard> serves */

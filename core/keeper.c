@@ -22,6 +22,7 @@
 #include "core/cpu.h"
 #include "core/family.h"
 #include "core/log.h"
+#include "core/logfile.h"
 #include "core/pidfile.h"
 #include "core/sig.h"
 #include "core/util.h"
@@ -412,6 +413,25 @@ on_stop_signal(struct keeper *k, int sig)
 	watch(k);
 }
 
+/* Here, and in every server process, which has descriptors of its own. */
+static void
+reopen_logs(struct keeper *k)
+{
+	struct family *f = &k->family;
+
+	if (!k->opts->files || !logfiles_any(k->opts->files)) {
+		log_info(k->log, "SIGUSR1: no log file to reopen");
+		return;
+	}
+	logfiles_reopen(k->opts->files, k->log);
+	for (unsigned i = 0; i < ARRAY_LEN(f->gen); i++)
+		for (unsigned n = 0; n < f->gen[i].n; n++)
+			if (f->gen[i].child[n].control != -1)
+				ctl_send(f->gen[i].child[n].control,
+				    CTL_REOPEN, 0, NULL);
+	log_info(k->log, "SIGUSR1: log files reopened");
+}
+
 static void
 on_signal(struct keeper *k, int sig)
 {
@@ -427,7 +447,7 @@ on_signal(struct keeper *k, int sig)
 		start_waiting(k);
 		break;
 	case SIGUSR1:
-		log_debug(k->log, "SIGUSR1: no log file to reopen");
+		reopen_logs(k);
 		break;
 	default:
 		on_stop_signal(k, sig);
@@ -648,7 +668,7 @@ keeper_run(const struct conf *conf, const struct cpu_plan *plan,
 	if (open_all(&k, plan->shards) == 0) {
 		f->common = (struct child_start){ .conf = conf, .plan = plan,
 			.log = log, .shm = &f->shm, .listeners = &f->ls,
-			.wake = f->wake };
+			.wake = f->wake, .files = opts->files };
 		start_gen(&k, 0);
 		loop(&k);
 		log_info(log, "Shoal has stopped");

@@ -39,6 +39,7 @@
 struct conf;
 struct cpu_plan;
 struct log;
+struct logfiles;
 
 enum isolation { ISOLATION_INTERP = 1, ISOLATION_PROCESS };
 
@@ -47,6 +48,7 @@ struct child_start {
 	const struct conf *conf;
 	const struct cpu_plan *plan;
 	struct log *log;
+	const struct logfiles *files;	/* of the logs; NULL: standard error */
 	const struct shm *shm;
 	const struct listeners *listeners;
 	const int *wake;		/* an eventfd a slot, by slot index */
@@ -66,6 +68,7 @@ struct keeper_opts {
 	const char *why;		/* this isolation, for the banner */
 	const char *scheme;		/* "http" or "https", for the banner */
 	const char *version;		/* of Shoal, for the banner */
+	const struct logfiles *files;	/* as in struct child_start */
 };
 
 /* Exit codes, also of child_fn. */

@@ -400,6 +400,8 @@ choose_fd(struct log *l, int fd)
 	l->socket = S_ISSOCK(st.st_mode);
 	if (!S_ISFIFO(st.st_mode) && !S_ISCHR(st.st_mode))
 		return;
+	if (fcntl(fd, F_GETFL) & O_NONBLOCK)
+		return;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	again = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
 	if (again == -1) {

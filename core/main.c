@@ -14,6 +14,7 @@
 #include "core/cpu.h"
 #include "core/keeper.h"
 #include "core/log.h"
+#include "core/logfile.h"
 #include "core/mem.h"
 #include "interp/interp.h"
 #include "interp/server.h"
@@ -65,18 +66,28 @@ check(const struct conf *conf, struct log *log)
 static int
 serve(const struct conf *conf)
 {
-	struct keeper_opts opts = { .scheme = "http", .version = VERSION };
+	struct logfiles files;
+	struct keeper_opts opts = { .scheme = "http", .version = VERSION,
+		.files = &files };
+	const char *option;
 	struct cpu_plan plan;
 	struct log log;
 	char why[160];
 	int code, err;
 
 	log_init(&log, STDERR_FILENO, (enum log_level)conf->log_level, NULL);
-	if (*conf->notices)
-		log_text(&log, LEVEL_WARNING, "", str_of(conf->notices));
 	code = check(conf, &log);
 	if (code)
 		return code;
+	err = logfiles_open(&files, conf, &option);
+	if (err) {
+		log_crit(&log, "%s: %s", option, strerror(-err));
+		return EXIT_START;
+	}
+	log_fini(&log);
+	log_init(&log, files.log.fd, (enum log_level)conf->log_level, NULL);
+	if (*conf->notices)
+		log_text(&log, LEVEL_WARNING, "", str_of(conf->notices));
 	raise_descriptors();
 	err = cpu_plan_make(&plan, conf, "");
 	if (err) {

@@ -157,8 +157,13 @@ X(FLAG, log, 0, "on", 0, 0, NULL, \
   "only critical lines, and the access log if there is one") \
 X(ENUM, log_level, 0, "info", 0, 0, NULL, \
   "what is worth a line on the standard error output") \
+X(TEXT, log_file, 0, NULL, 0, 0, "PATH", \
+  "the log, instead of the standard error output; SIGUSR1 reopens it") \
 X(FLAG, access_log, 0, "off", 0, 0, NULL, \
   "a line for each request") \
+X(TEXT, access_log_file, 0, NULL, 0, 0, "PATH", \
+  "those lines, instead of the log, and they are on; -: standard output; " \
+  "SIGUSR1 reopens it") \
 G("Responses") \
 X(TEXT, server_header, 0, "shoal", 0, 0, "TEXT", \
   "value of the Server field of responses; off: no such field") \
@@ -238,6 +243,8 @@ A(timeout_keep_alive, keep_alive_timeout, "") \
 A(keep_alive, keep_alive_timeout, "") \
 A(timeout_graceful_shutdown, graceful_timeout, "") \
 A(workers_kill_timeout, graceful_timeout, "") \
+A(error_logfile, log_file, "") \
+A(access_logfile, access_log_file, "") \
 A(no_server_header, server_header, "=off") \
 A(pid, pid_file, "") \
 A(name, process_name, "")

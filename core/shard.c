@@ -14,6 +14,7 @@
 
 #include "core/bug.h"
 #include "core/date.h"
+#include "core/logfile.h"
 #include "core/mem.h"
 #include "core/util.h"
 
@@ -280,6 +281,16 @@ make_doors(struct shard *s)
 	return 0;
 }
 
+/* The lines of requests go to a file of their own, or with the others. */
+static int
+make_access(struct shard *s, const struct logfiles *files)
+{
+	s->access = &s->log;
+	if (files && files->access.fd != files->log.fd)
+		s->access = mem_try(sizeof(*s->access));
+	return s->access ? 0 : -ENOMEM;
+}
+
 /* A shard's part of the descriptors that the process may have. */
 static unsigned
 connection_limit(const struct shard *s)
@@ -314,13 +325,16 @@ shard_init(struct shard *s, const struct child_start *start, unsigned id,
 	err = make_doors(s);
 	if (err)
 		return err;
+	err = make_access(s, start->files);
+	if (err)
+		goto fail_doors;
 	err = loop_init(&s->loop, start->wake[index], on_wake);
-	if (err) {
-		mem_free(s->doors);
-		return err;
-	}
+	if (err)
+		goto fail_access;
 	snprintf(who, sizeof(who), "shard %u", id);
 	log_init(&s->log, start->log->fd, start->log->level, who);
+	if (s->access != &s->log)
+		log_init(s->access, start->files->access.fd, LEVEL_INFO, who);
 	inbox_init(&s->inbox);
 	chunk_pool_init(&s->chunks);
 	list_init(&s->conns);
@@ -334,6 +348,13 @@ shard_init(struct shard *s, const struct child_start *start, unsigned id,
 	s->max_conns = connection_limit(s);
 	shard_date(s);
 	return 0;
+
+fail_access:
+	if (s->access != &s->log)
+		mem_free(s->access);
+fail_doors:
+	mem_free(s->doors);
+	return err;
 }
 
 static void
@@ -346,6 +367,14 @@ free_dead(struct shard *s)
 }
 
 void
+shard_end_logs(struct shard *s)
+{
+	log_fini(&s->log);
+	if (s->access != &s->log)
+		log_fini(s->access);
+}
+
+void
 shard_fini(struct shard *s)
 {
 	struct list *n;
@@ -355,7 +384,9 @@ shard_fini(struct shard *s)
 	free_dead(s);
 	mem_free(s->doors);
 	chunk_pool_fini(&s->chunks);
-	log_fini(&s->log);
+	shard_end_logs(s);
+	if (s->access != &s->log)
+		mem_free(s->access);
 	loop_fini(&s->loop);
 }
 
@@ -368,6 +399,7 @@ shard_listen(struct shard *s)
 		if (s->doors[i].of == s->id && !s->doors[i].open)
 			return -EINVAL;
 	log_hold(&s->log, true);
+	log_hold(s->access, true);
 	return 0;
 }
 
@@ -529,6 +561,8 @@ shard_flush(struct shard *s)
 		conn_flush(container_of(n, struct conn, dirty));
 	free_dead(s);
 	log_flush(&s->log);
+	if (s->access != &s->log)
+		log_flush(s->access);
 }
 
 const char *

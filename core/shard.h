@@ -58,6 +58,7 @@ struct shard {
 	unsigned id;			/* 0 is the first */
 	struct slot *slot;		/* ours in the shared mapping */
 	struct log log;
+	struct log *access;		/* the lines of requests: or <log> */
 	struct inbox inbox;
 	struct chunk_pool chunks;
 	struct list conns;		/* open, busy ones */
@@ -94,6 +95,8 @@ struct shard {
 int shard_init(struct shard *s, const struct child_start *start, unsigned id,
     const struct proto_ops *proto);
 void shard_fini(struct shard *s);
+/* Writes what waits in its logs.  shard_fini() does it, too. */
+void shard_end_logs(struct shard *s);
 
 /* Polls its listeners; the slot becomes READY. */
 int shard_listen(struct shard *s);

@@ -47,7 +47,9 @@ sig_open(sigset_t *old)
 	}
 	/* HUP stays ignored where nohup(1) said so: it is never read then. */
 	sigaddset(&set, SIGHUP);
+	/* A log's reader that is gone, a file that is as large as it may be. */
 	set_action(SIGPIPE, SIG_IGN);
+	set_action(SIGXFSZ, SIG_IGN);
 	if (sigprocmask(SIG_BLOCK, &set, old) == -1)
 		return -errno;
 	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);

@@ -13,7 +13,7 @@
 /*
  * Blocks TERM, INT, QUIT, HUP, CHLD and USR1 and returns a signalfd, NONBLOCK
  * and CLOEXEC, or -errno.  <old> gets the mask from before, for sig_restore()
- * and the children.  SIGPIPE is ignored from now on.
+ * and the children.  SIGPIPE and SIGXFSZ are ignored from now on.
  */
 int sig_open(sigset_t *old);
 void sig_restore(const sigset_t *old);

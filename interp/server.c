@@ -22,6 +22,7 @@
 #include "core/bug.h"
 #include "core/conf.h"
 #include "core/cpu.h"
+#include "core/logfile.h"
 #include "core/mem.h"
 #include "core/util.h"
 #include "interp/interp.h"
@@ -120,6 +121,9 @@ obey(struct server *sv)
 		break;
 	case CTL_STOP:
 		_exit(EXIT_CLEAN);
+	case CTL_REOPEN:
+		logfiles_reopen(sv->start->files, sv->start->log);
+		break;
 	case CTL_STACK:
 		report_stack(sv, m.shard);
 		break;
@@ -293,7 +297,7 @@ server_run(const struct child_start *start)
 	else
 		code = run_here(&sv);
 	for (unsigned i = 0; i < start->count; i++)
-		log_fini(&sv.berths[i].shard->log);
+		shard_end_logs(sv.berths[i].shard);
 	/* Not exit(): other threads of Python's may still be there. */
 	_exit(code);
 }

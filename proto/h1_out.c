@@ -408,7 +408,7 @@ write_line(const struct conn *c, const struct req *r, unsigned status,
 			a.version = versions[r->minor & 1];
 		a.us = (clock_ns() - r->begun) / 1000;
 	}
-	alog_write(&c->shard->log, &a);
+	alog_write(c->shard->access, &a);
 }
 
 void
