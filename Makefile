@@ -17,8 +17,8 @@ endif
 
 # ---- sources: listed, not globbed: a file is added on purpose -------------
 
-CORE = core/adopt.c core/alog.c core/amount.c core/arena.c core/bytes.c \
-	core/child.c core/clofork.c core/conf.c core/conf_help.c \
+CORE = core/adopt.c core/alog.c core/alog_fmt.c core/amount.c core/arena.c \
+	core/bytes.c core/child.c core/clofork.c core/conf.c core/conf_help.c \
 	core/conf_opt.c core/conn.c core/cpu.c core/ctl.c core/date.c \
 	core/ear.c core/env.c core/gen.c core/inbox.c core/keeper.c \
 	core/line.c core/listen.c core/log.c core/logfile.c core/loop.c \

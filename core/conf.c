@@ -534,6 +534,25 @@ without_slash(struct parse *p, const char *path)
 	return s;
 }
 
+/* The access log's form, in memory of its own. */
+static int
+make_access(struct parse *p)
+{
+	struct conf *c = p->c;
+	struct alog_form *form = mem_try(sizeof(*form));
+	char why[320];
+
+	c->access_form = form;
+	if (!form)
+		return -ENOMEM;
+	if (alog_compile(form, c->access_log_fmt, why, sizeof(why)) != 0)
+		return fail(p, "--access-log-fmt: %s", why);
+	if (!c->access_log && *given(p, opt_named(STR("access_log_fmt"))))
+		notice(p, "--access-log-fmt has no effect without "
+		       "--access-log");
+	return 0;
+}
+
 static void
 notice_unused(struct parse *p)
 {
@@ -551,6 +570,7 @@ static int
 check(struct parse *p)
 {
 	struct conf *c = p->c;
+	int err;
 
 	if (!c->app)
 		return fail(p, "no application given; say which, for example "
@@ -580,7 +600,8 @@ check(struct parse *p)
 	if (c->access_log_file)
 		c->access_log = true;
 	notice_unused(p);
-	return make_fields(p);
+	err = make_access(p);
+	return err ? err : make_fields(p);
 }
 
 /*
@@ -642,6 +663,8 @@ conf_parse(struct conf *c, struct conf_error *err, int argc,
 void
 conf_fini(struct conf *c)
 {
+	/* Nobody else may write to it. */
+	mem_free((void *)(uintptr_t)c->access_form);
 	mem_free(c->memory);
 	memset(c, 0, sizeof(*c));
 }

@@ -17,6 +17,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "core/alog.h"
 #include "core/log.h"
 #include "core/opt.h"
 
@@ -74,6 +75,8 @@ struct conf {
 	/* --header, as HTTP/1 writes them: "name: value\r\n" each; not NULL. */
 	const char *fields;
 	size_t n_fields;		/* bytes of them */
+	/* --access-log-fmt, compiled; not NULL. */
+	const struct alog_form *access_form;
 	/*
 	 * What the user should know about the options given: lines, each with
 	 * its end.  Printed once, as warnings.

@@ -110,6 +110,31 @@ line_escaped(struct line *ln, struct str s, bool quoted)
 }
 
 void
+line_json(struct line *ln, struct str s, size_t most)
+{
+	static const char hex[] = "0123456789abcdef";
+	const unsigned char *p = (const unsigned char *)s.p;
+	size_t used = 0, n, len;
+
+	for (size_t i = 0; i < s.n; i += n) {
+		char esc[6] = { '\\', 'u', '0', '0', hex[p[i] >> 4],
+			hex[p[i] & 15] };
+		bool plain = p[i] >= 0x20 && p[i] < 0x7f && p[i] != '"' &&
+		    p[i] != '\\';
+
+		n = p[i] >= 0x80 ? utf8_shown(p + i, s.n - i) : plain;
+		len = n ? n : sizeof(esc);
+		if (used + len > most - 3) {
+			line_put(ln, "...", 3);
+			break;
+		}
+		line_put(ln, n ? s.p + i : esc, len);
+		used += len;
+		n += !n;
+	}
+}
+
+void
 line_close(struct line *ln)
 {
 	/* ROOM left place for these.  Half a character is dropped. */

@@ -31,6 +31,12 @@ void line_number(struct line *ln, uint64_t v, unsigned width);
  * <quoted> also what would end or fake a quoted field.
  */
 void line_escaped(struct line *ln, struct str s, bool quoted);
+/*
+ * Bytes from outside as the inside of a JSON string of at most <most> bytes,
+ * "..." at its end included: what is not UTF-8 as the character of that
+ * number.  Whole if there is room for <most>.
+ */
+void line_json(struct line *ln, struct str s, size_t most);
 /* The line's end. */
 void line_close(struct line *ln);
 

@@ -160,10 +160,14 @@ X(ENUM, log_level, 0, "info", 0, 0, NULL, \
 X(TEXT, log_file, 0, NULL, 0, 0, "PATH", \
   "the log, instead of the standard error output; SIGUSR1 reopens it") \
 X(FLAG, access_log, 0, "off", 0, 0, NULL, \
-  "a line for each request") \
+  "a line for each response") \
 X(TEXT, access_log_file, 0, NULL, 0, 0, "PATH", \
   "those lines, instead of the log, and they are on; -: standard output; " \
   "SIGUSR1 reopens it") \
+X(TEXT, access_log_fmt, 0, "shoal", 0, 0, "FORMAT", \
+  "shoal, common, combined, json, or a text with atoms of Granian and " \
+  "gunicorn: '%(h)s %(s)s %(header{host})s %(dt_ms).3f'; %(r)s and %(q)s " \
+  "show the query, the words do not") \
 G("Responses") \
 X(TEXT, server_header, 0, "shoal", 0, 0, "TEXT", \
   "value of the Server field of responses; off: no such field") \
@@ -246,6 +250,7 @@ A(workers_kill_timeout, graceful_timeout, "") \
 A(error_logfile, log_file, "") \
 A(access_logfile, access_log_file, "") \
 A(no_server_header, server_header, "=off") \
+A(access_logformat, access_log_fmt, "") \
 A(pid, pid_file, "") \
 A(name, process_name, "")
 

@@ -59,6 +59,8 @@ h1_lost(struct conn *c)
 		/* Cut by the client: what it got is worth a line. */
 		if (r->res.sent)
 			h1_out_log(c, r, r->res.status, r->res.written);
+		else if (h->head_done)
+			h1_out_log(c, r, H1_NO_ANSWER, 0);
 		req_lost(r);
 	}
 	c->pstate = NULL;

@@ -385,6 +385,38 @@ h1_out_refusal(struct conn *c, unsigned status, bool is_head)
 	conn_commit(c, (size_t)(at - start));
 }
 
+/* The value of the response's first field of that name, if there is one. */
+static struct str
+response_field(const struct res *res, struct str name)
+{
+	const char *at = res->buf, *end = at ? at + res->len : NULL;
+
+	while (at < end) {
+		const char *line = memchr(at, '\r', (size_t)(end - at));
+		const char *colon = memchr(at, ':', (size_t)(line - at));
+
+		if (str_ieq((struct str){ at, (size_t)(colon - at) }, name))
+			return (struct str){ colon + 2,
+				(size_t)(line - colon) - 2 };
+		at = line + 2;
+	}
+	return (struct str){ NULL, 0 };
+}
+
+/* For core/alog.c. */
+static struct str
+field_of(const void *req, struct str name, bool response)
+{
+	const struct req *r = req;
+
+	if (response)
+		return response_field(&r->res, name);
+	for (unsigned i = 0; i < r->n_fields; i++)
+		if (str_ieq(field_name(&r->fields[i]), name))
+			return field_value(&r->fields[i]);
+	return (struct str){ NULL, 0 };
+}
+
 static void
 write_line(const struct conn *c, const struct req *r, unsigned status,
     uint64_t bytes)
@@ -393,7 +425,9 @@ write_line(const struct conn *c, const struct req *r, unsigned status,
 		STR("HTTP/1.0"), STR("HTTP/1.1")
 	};
 	struct access_line a = { .method = STR("-"), .target = STR("-"),
-		.version = STR("-"), .status = status, .bytes = bytes };
+		.version = STR("-"), .scheme = c->xport->name,
+		.shard = c->shard->id, .status = status, .bytes = bytes,
+		.length = r ? r->res.length : -1, .field = field_of, .req = r };
 	char addr[SOCK_TEXT];
 
 	a.addr = str_of(sock_host_text(&c->peer, addr));
@@ -407,8 +441,10 @@ write_line(const struct conn *c, const struct req *r, unsigned status,
 		if (r->major == 1)
 			a.version = versions[r->minor & 1];
 		a.us = (clock_ns() - r->begun) / 1000;
+		a.cut = status == H1_NO_ANSWER || (r->res.sent &&
+		    (r->res.cut || !r->res.ended));
 	}
-	alog_write(c->shard->access, &a);
+	alog_write(c->shard->access, c->shard->conf->access_form, &a);
 }
 
 void

@@ -77,6 +77,9 @@ void h1_abort(struct req *r);
 void h1_out_head(struct req *r);
 /* A whole answer of the server's own, with "connection: close". */
 void h1_out_refusal(struct conn *c, unsigned status, bool is_head);
+/* A status for the log alone: nothing was answered before the end. */
+#define H1_NO_ANSWER 499
+
 /* One line in the access log, if there is one; <r> may be NULL. */
 void h1_out_log(const struct conn *c, const struct req *r, unsigned status,
     uint64_t bytes);

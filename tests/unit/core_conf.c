@@ -568,6 +568,8 @@ other_servers_names_have_variables_too(void)
 			continue;
 		if (o->type == OPT_FLAG)
 			value = "on";
+		if (strcmp(o->name, "access_log_fmt") == 0)
+			value = "json";
 		if (!OK(parse_both(opt_aliases[i].name, value) == 0 ||
 		    strstr(err.text, "from 1 to 4096") ||
 		    strstr(err.text, "from 1 to 1024")))
@@ -593,6 +595,21 @@ letters_of_other_servers_work(void)
 	OK_STR(c.pid_file, "/run/x");
 	OK(parse("a --interface asgi2", "") == 0);
 	OK(c.interface == CONF_INTERFACE_ASGI2);
+}
+
+static void
+the_access_log_is_wanted_and_formed(void)
+{
+	OK(parse("a", "") == 0 && c.access_form->kind == ALOG_SHOAL);
+	OK(parse("a --access-log --access-logformat %(h)s", "") == 0);
+	OK(c.access_form->kind == ALOG_PARTS && c.access_form->n == 1);
+	OK_STR(c.notices, "");
+	OK(parse("a --access-log-fmt json", "") == 0 && !c.access_log);
+	OK(strstr(c.notices, "no effect without --access-log\n") != NULL);
+	refused("a --access-log-fmt %(x)s", "", "--access-log-fmt: there is no "
+	        "%(x)", "query_string");
+	refused("a --access-log-fmt commn", "", "--access-log-fmt",
+	        "common, combined, json");
 }
 
 /* Two rows of one name or letter, or an alias of nothing. */
@@ -652,6 +669,7 @@ tests(void)
 	T(other_servers_names_have_variables_too);
 	T(without_a_log_only_the_worst_is_said);
 	T(letters_of_other_servers_work);
+	T(the_access_log_is_wanted_and_formed);
 	T(all_texts_find_room);
 	conf_fini(&c);
 }

@@ -39,6 +39,9 @@ struct bench {
 	char text[1 << 18];
 };
 
+/* The access log's usual form. */
+static const struct alog_form shoal = { .kind = ALOG_SHOAL };
+
 static struct bench *
 bench_new(enum log_level level, const char *who)
 {
@@ -287,7 +290,7 @@ fill(struct bench *b)
 	unsigned n = 0;
 
 	while (!b->log.lost && n < 100000) {
-		alog_write(&b->log, &(struct access_line){
+		alog_write(&b->log, &shoal, &(struct access_line){
 			.addr = STR("10.0.0.1"), .method = STR("GET"),
 			.target = STR("/"), .version = STR("HTTP/1.1"),
 			.status = 200 });
@@ -555,13 +558,13 @@ an_access_line_is_one_record(void)
 	char *target = malloc(9000);
 	const char *text;
 
-	alog_write(&b->log, &a);
+	alog_write(&b->log, &shoal, &a);
 	OK_STR(written(b), "2026-01-31 23:59:59.007 [ACCESS] [shard 2] "
 	       "192.0.2.1 \"GET /a/b HTTP/1.1\" 200 5120 1.532ms\n");
 	a.target = STR("/\" 200 0\n\\\xff");
 	a.us = 9;
 	a.bytes = 0;
-	alog_write(&b->log, &a);
+	alog_write(&b->log, &shoal, &a);
 	OK(strstr(written(b), "\"GET /\\x22 200 0\\x0a\\x5c\\xff HTTP/1.1\" "
 	          "200 0 0.009ms\n") != NULL);
 
@@ -570,12 +573,12 @@ an_access_line_is_one_record(void)
 	a.target = (struct str){ target, 9000 };
 	a.bytes = UINT64_MAX;
 	a.us = UINT64_MAX;
-	alog_write(&b->log, &a);
+	alog_write(&b->log, &shoal, &a);
 	text = written(b);
 	OK(strstr(text, "\\x0a... HTTP/1.1\" 200 18446744073709551615 "
 	          "18446744073709551.615ms\n") != NULL);
 	a.target = (struct str){ NULL, 0 };
-	alog_write(&b->log, &a);
+	alog_write(&b->log, &shoal, &a);
 	OK(strstr(written(b), "\"GET  HTTP/1.1\"") != NULL);
 	free(target);
 	bench_free(b);
