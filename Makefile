@@ -29,8 +29,9 @@ PROTO = proto/field.c proto/h1.c proto/h1_in.c proto/h1_out.c proto/head.c \
 	proto/mask.c proto/req.c proto/res.c proto/sha1.c proto/utf8.c \
 	proto/ws.c proto/ws_deflate.c proto/ws_shake.c proto/wsock.c
 
-INTERP = interp/aloop.c interp/asgi.c interp/asgi_ws.c interp/exc.c \
-	interp/feed.c interp/flow.c interp/interp.c interp/mod.c interp/rsgi.c \
+INTERP = interp/aloop.c interp/asgi.c interp/asgi_ws.c interp/check.c \
+	interp/exc.c interp/feed.c interp/flow.c interp/interp.c interp/mod.c \
+	interp/rsgi.c \
 	interp/rsgi_file.c interp/rsgi_headers.c interp/rsgi_proto.c \
 	interp/rsgi_res.c interp/rsgi_scope.c interp/rsgi_stream.c \
 	interp/scope.c interp/server.c interp/state.c interp/task.c \

@@ -404,6 +404,8 @@ parse_env(struct parse *p, char *const *envp)
 	for (size_t i = 0; !err && i < OPT_ALIASES; i++) {
 		const struct opt_alias *a = &opt_aliases[i];
 
+		if (!opt_has_env(opt_named(str_of(a->of))))
+			continue;
 		opt_print_env(name, sizeof(name), a->name);
 		err = take_env(p, opt_named(str_of(a->of)), a->how, name,
 		               env_get(envp, name));

@@ -371,14 +371,16 @@ opt_print_dashed(char *buf, size_t size, const char *name)
 }
 
 /*
- * SHOAL_VERSION is what image builders call theirs, so what only prints is
- * not read from the environment.
+ * SHOAL_VERSION is what image builders call theirs, and a server that only
+ * checks would surprise: what only prints is not read from the environment.
  */
 bool
 opt_has_env(const struct opt *o)
 {
 	return o->name && !opt_is_ignored(o) &&
-	       strcmp(o->name, "help") != 0 && strcmp(o->name, "version") != 0;
+	       strcmp(o->name, "help") != 0 &&
+	       strcmp(o->name, "check") != 0 &&
+	       strcmp(o->name, "version") != 0;
 }
 
 void

@@ -53,6 +53,7 @@ struct child_start {
 	const struct listeners *listeners;
 	const int *wake;		/* an eventfd a slot, by slot index */
 	int control;			/* this process's end; see core/ctl.h */
+	int check_fd;			/* with --check: see interp/check.c */
 	unsigned generation;
 	unsigned first;			/* its shards: first .. first+count-1 */
 	unsigned count;

@@ -16,6 +16,7 @@
 #include "core/log.h"
 #include "core/logfile.h"
 #include "core/mem.h"
+#include "interp/check.h"
 #include "interp/interp.h"
 #include "interp/server.h"
 #include "proto/h1.h"
@@ -79,6 +80,8 @@ serve(const struct conf *conf)
 	code = check(conf, &log);
 	if (code)
 		return code;
+	if (conf->check)
+		return check_run(conf, &log);
 	err = logfiles_open(&files, conf, &option);
 	if (err) {
 		log_crit(&log, "%s: %s", option, strerror(-err));

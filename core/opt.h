@@ -176,6 +176,9 @@ X(FLAG, date_header, 0, "on", 0, 0, NULL, \
 X(LIST, header, 0, NULL, 0, 0, "NAME:VALUE", \
   "a field of every response, beside those of the application; repeatable") \
 G("Information") \
+X(FLAG, check, 0, "off", 0, 0, NULL, \
+  "load the application in every isolation, say which modules refuse, and " \
+  "end; 0 if it would start, 3 if not") \
 X(FLAG, version, 'V', "off", 0, 0, NULL, \
   "print the versions of all parts, and end") \
 X(FLAG, help, 'h', "off", 0, 0, NULL, \
@@ -251,6 +254,7 @@ A(error_logfile, log_file, "") \
 A(access_logfile, access_log_file, "") \
 A(no_server_header, server_header, "=off") \
 A(access_logformat, access_log_fmt, "") \
+A(check_config, check, "") \
 A(pid, pid_file, "") \
 A(name, process_name, "")
 

@@ -290,7 +290,7 @@ make_config(const struct berth *b)
 	/* main has changed to --working-dir. */
 	if (!getcwd(dir, sizeof(dir)))
 		return PyErr_SetFromErrno(PyExc_OSError);
-	return Py_BuildValue("{sssOsssssssssIsOsN}",
+	return Py_BuildValue("{sssOsssssssssIsisOsN}",
 	    "target", conf->app,
 	    "factory", conf->factory ? Py_True : Py_False,
 	    "working_dir", dir,
@@ -298,6 +298,7 @@ make_config(const struct berth *b)
 	    "interface", interfaces[conf->interface],
 	    "lifespan", lifespans[conf->lifespan],
 	    "shard", s->id,
+	    "check_fd", conf->check ? s->start->check_fd : -1,
 	    "own_interpreter", s->start->isolation == ISOLATION_INTERP ?
 	    Py_True : Py_False,
 	    "cpus", cpu_set_of(s));

@@ -28,6 +28,8 @@ import _shoal
 
 CONFIG = _shoal.config
 START_FAILED = 3
+#: What check() ends with; interp/check.c has these numbers, too.
+LOADS, LOADS_NOT, LOADS_IN_PART = 0, 3, 4
 #: Seconds in which the shard that failed first has told, and the keeper ends all.
 FAILURE_WAIT = 2
 #: Where to look when an application does not start and the reason may be the placement.
@@ -36,6 +38,8 @@ ADVICE = ("" if sys.version_info >= (3, 13) or not CONFIG["own_interpreter"] els
           "try --isolation process")
 #: Files whose frames tell nobody anything: this one, and those that Python leaves out, too.
 UNTOLD = (__file__, "<frozen importlib._bootstrap")
+#: With --check: the modules that refused this interpreter, by name.
+REFUSED = []
 #: Words by which CPython, PyO3, Cython and others refuse an own-GIL interpreter.
 REFUSALS = ("subinterpreter", "one interpreter per process", "Interpreter change detected")
 
@@ -48,6 +52,8 @@ def main():
     """Serve until the end; return the exit code of this shard."""
     try:
         prepare()
+        if CONFIG["check_fd"] >= 0:
+            check()
         app = load_once()
         if app is None:
             return START_FAILED
@@ -154,7 +160,11 @@ def watch_imports():
                 if any(word in str(error) for word in REFUSALS):
                     name = self.name
                     # Of the library itself only what nobody misses refuses.
-                    _shoal.refused(name, name.partition(".")[0] in stdlib)
+                    minor = name.partition(".")[0] in stdlib
+                    if CONFIG["check_fd"] < 0:
+                        _shoal.refused(name, minor)
+                    elif not minor and name not in REFUSED:
+                        REFUSED.append(name)
                 raise
 
         return call
@@ -363,17 +373,81 @@ def count_arguments(app):
     return len([k for k in kinds if k is not inspect.Parameter.VAR_KEYWORD])
 
 
+# ---- checking -------------------------------------------------------------
+
+
+def check():
+    """For --check: load the application, say on the standard output how it went, and end."""
+    import os
+
+    said, code = "does not load", LOADS_NOT
+    try:
+        said, code = "loads as " + kind_of(load(CONFIG["target"], CONFIG["factory"])), LOADS
+    except StartError as error:
+        _shoal.log("error", str(error))
+    except BaseException as error:
+        # That a module refused is the reason, and is said below.
+        if not REFUSED:
+            _shoal.log("error", format_exception(error))
+    if CONFIG["own_interpreter"]:
+        try_extensions(CONFIG["check_fd"])
+    else:
+        list_extensions(CONFIG["check_fd"])
+    if REFUSED:
+        code = LOADS_IN_PART if code == LOADS else LOADS_NOT
+        said = said + ", " if code == LOADS_IN_PART else ""
+        said += "refused by " + ", ".join(REFUSED)
+    print("interp" if CONFIG["own_interpreter"] else "process", said, sep=": ")
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # The application's threads may go on for ever, and nothing was served.
+    os._exit(code)
+
+
+def list_extensions(fd):
+    """Write name and file of each extension module that is loaded."""
+    import os
+    from importlib.machinery import ExtensionFileLoader
+
+    loaders = {name: getattr(getattr(module, "__spec__", None), "loader", None)
+               for name, module in list(sys.modules.items())}
+    for name, loader in loaders.items():
+        if isinstance(loader, ExtensionFileLoader):
+            os.write(fd, f"{loader.name}\t{loader.path}\n".encode())
+
+
+def try_extensions(fd):
+    """Begin to load those of the list at which the application did not arrive."""
+    import os
+    from importlib.machinery import ExtensionFileLoader, ModuleSpec
+
+    with os.fdopen(os.dup(fd), encoding="utf-8") as listed:
+        listed.seek(0)
+        for name, path in (line[:-1].split("\t") for line in listed):
+            if name in sys.modules or name in REFUSED:
+                continue
+            # Not executed: that needs what should have been imported before.
+            loader = ExtensionFileLoader(name, path)
+            try:
+                loader.create_module(ModuleSpec(name, loader, origin=path))
+            except BaseException:
+                pass  # what is a refusal has been noted
+
+
 # ---- serving --------------------------------------------------------------
 
 
-def serve(app):
-    """Serve *app* by the interface that it speaks or that was asked for."""
-    kind = CONFIG["interface"]
+def kind_of(app):
+    """The interface that *app* speaks or that was asked for."""
     if not callable(app) and not hasattr(app, "__rsgi__"):
         raise StartError(f"the application is {type(app).__name__}, which cannot be called; "
                          "name a callable, or use --factory")
-    if kind == "auto":
-        kind = interface_of(app)
+    return interface_of(app) if CONFIG["interface"] == "auto" else CONFIG["interface"]
+
+
+def serve(app):
+    """Serve *app* by its interface."""
+    kind = kind_of(app)
     if kind == "wsgi":
         _shoal.setup("wsgi", app, None, None)
         return serve_wsgi()

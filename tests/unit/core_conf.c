@@ -406,6 +406,8 @@ help_and_version_need_nothing_else(void)
 	OK(parse("--help", "SHOAL_PORT=x") == 0 && c.help && !c.version);
 	OK(parse("-h", "") == 0 && c.help);
 	OK(parse("-V", "SHOAL_HELP=1") == 0 && c.version && !c.help);
+	OK(parse("a --check", "") == 0 && c.check);
+	OK(parse("a", "SHOAL_CHECK=1 SHOAL_CHECK_CONFIG=1") == 0 && !c.check);
 	OK(parse("-hV", "") == 0 && c.help && c.version);
 }
 
@@ -564,7 +566,8 @@ other_servers_names_have_variables_too(void)
 		const struct opt *o = opt_named(str_of(opt_aliases[i].of));
 		const char *value = o->type == OPT_TEXT ? "/x" : "9000";
 
-		if (opt_aliases[i].how[0] == '=' || o->type == OPT_LIST)
+		if (opt_aliases[i].how[0] == '=' || o->type == OPT_LIST ||
+		    !opt_has_env(o))
 			continue;
 		if (o->type == OPT_FLAG)
 			value = "on";
