@@ -48,7 +48,7 @@ open_all(struct check *c, const struct conf *conf, struct log *log)
 	int err = cpu_plan_make(&c->plan, conf, "");
 
 	if (!err)
-		err = shm_new(&c->shm, 1);
+		err = shm_new(&c->shm, 1, (uint64_t)conf->ring_size);
 	if (!err)
 		err = ctl_pair(c->control);
 	for (unsigned i = 0; !err && i < ARRAY_LEN(c->wake); i++) {
