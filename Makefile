@@ -34,8 +34,9 @@ INTERP = interp/aloop.c interp/asgi.c interp/asgi_ws.c interp/check.c \
 	interp/rsgi.c \
 	interp/rsgi_file.c interp/rsgi_headers.c interp/rsgi_proto.c \
 	interp/rsgi_res.c interp/rsgi_scope.c interp/rsgi_stream.c \
-	interp/scope.c interp/server.c interp/state.c interp/task.c \
-	interp/wpool.c interp/wsgi.c interp/wsgi_env.c interp/wsgi_io.c
+	interp/rsgi_ws.c interp/scope.c interp/server.c interp/state.c \
+	interp/task.c interp/wpool.c interp/wsgi.c interp/wsgi_env.c \
+	interp/wsgi_io.c interp/wsmsg.c
 
 MAIN = core/main.c
 

@@ -16,17 +16,14 @@
  *
  * Whatever is sent to a WebSocket that is closed, by whomever, raises OSError.
  */
-#include <string.h>
-#include <strings.h>
-
 #include "core/conn.h"
-#include "core/mem.h"
 #include "core/shard.h"
 #include "interp/asgi_priv.h"
 #include "interp/exc.h"
 #include "interp/flow.h"
 #include "interp/scope.h"
 #include "interp/state.h"
+#include "interp/wsmsg.h"
 #include "proto/req.h"
 #include "proto/res.h"
 #include "proto/ws_shake.h"
@@ -109,12 +106,8 @@ message_with(struct pystate *st, PyObject *type, PyObject *key,
 static PyObject *
 received(struct pystate *st, struct ws_msg *m)
 {
-	const char *p = (const char *)m->data;
-	Py_ssize_t n = (Py_ssize_t)m->n;
-	PyObject *data = m->text ? PyUnicode_DecodeUTF8(p, n, NULL) :
-	    PyBytes_FromStringAndSize(p, n);
+	PyObject *data = wsmsg_data(m);
 
-	mem_free(m);
 	return message_with(st, st->s.ws_receive,
 	    PyUnicode_Check(data ? data : Py_None) ? st->s.text :
 	    st->s.bytes, data);
@@ -195,55 +188,6 @@ get(PyObject *msg, PyObject *key, PyObject **value)
 	return n == -1 ? -1 : 0;
 }
 
-/* Those fields are the handshake's own. */
-static int
-check_accept_headers(const struct res *h)
-{
-	static const char own[] = "sec-websocket-";
-	const char *p = h->buf, *end = h->buf + h->len;
-
-	while (p < end) {
-		if (end - p > (ptrdiff_t)sizeof(own) &&
-		    strncasecmp(p, own, sizeof(own) - 1) == 0) {
-			PyErr_SetString(PyExc_ValueError, "websocket.accept: "
-			    "Sec-WebSocket-... headers are the server's; "
-			    "there is \"subprotocol\"");
-			return -1;
-		}
-		p = memchr(p, '\n', (size_t)(end - p));
-		p++;
-	}
-	return 0;
-}
-
-/* One of those that the client offers; -1 with an exception. */
-static int
-check_subprotocol(const struct req *r, PyObject *value, struct str *out)
-{
-	struct ws_offers at = { 0, 0 };
-	Py_ssize_t n;
-	struct str s;
-
-	*out = STR("");
-	if (!value)
-		return 0;
-	if (!PyUnicode_Check(value)) {
-		PyErr_Format(PyExc_TypeError, "websocket.accept: subprotocol "
-		    "must be str, not %.100s", Py_TYPE(value)->tp_name);
-		return -1;
-	}
-	out->p = PyUnicode_AsUTF8AndSize(value, &n);
-	if (!out->p)
-		return -1;
-	out->n = (size_t)n;
-	while ((s = ws_shake_subprotocol(r, &at)).n > 0)
-		if (str_eq(s, *out))
-			return 0;
-	PyErr_Format(PyExc_ValueError, "websocket.accept: the client does not "
-	    "offer the subprotocol %R", value);
-	return -1;
-}
-
 /* The request becomes a WebSocket; -1 with an exception. */
 static int
 upgrade(struct exchange *ex, struct str protocol)
@@ -283,11 +227,11 @@ send_accept(struct exchange *ex, PyObject *msg)
 	if (!err)
 		err = get(msg, s->headers, &headers);
 	if (!err)
-		err = check_subprotocol(ex->req, name, &protocol);
+		err = wsmsg_subprotocol(ex->req, name, &protocol);
 	if (!err && headers)
 		err = asgi_add_headers(h, headers);
 	if (!err)
-		err = check_accept_headers(h);
+		err = wsmsg_check_fields(h);
 	if (!err)
 		err = upgrade(ex, protocol);
 	else
@@ -365,28 +309,6 @@ get_data(struct pystate *st, PyObject *msg)
 	return NULL;
 }
 
-/* -1 with an exception. */
-static int
-push(struct wsock *w, PyObject *data)
-{
-	const char *text;
-	Py_buffer buf;
-	Py_ssize_t n;
-
-	if (PyUnicode_Check(data)) {
-		text = PyUnicode_AsUTF8AndSize(data, &n);
-		if (!text)
-			return -1;
-		wsock_send(w, true, text, (size_t)n);
-		return 0;
-	}
-	if (PyObject_GetBuffer(data, &buf, PyBUF_SIMPLE) == -1)
-		return -1;
-	wsock_send(w, false, buf.buf, (size_t)buf.len);
-	PyBuffer_Release(&buf);
-	return 0;
-}
-
 static bool
 can_send(const struct exchange *ex)
 {
@@ -406,7 +328,7 @@ piece_now(PyObject *self, PyObject **result)
 	}
 	if (wsock_space(ex->ws) == 0)
 		return 0;
-	if (push(ex->ws, p->data) == -1)
+	if (wsmsg_send(ex->ws, p->data) == -1)
 		return -1;
 	*result = Py_NewRef(Py_None);
 	return 1;
@@ -438,50 +360,10 @@ send_data(struct exchange *ex, PyObject *msg)
 		return NULL;
 	if (wsock_space(ex->ws) == 0)
 		out = wait_to_send(ex, data);
-	else if (push(ex->ws, data) == 0)
+	else if (wsmsg_send(ex->ws, data) == 0)
 		out = sent(ex);
 	Py_DECREF(data);
 	return out;
-}
-
-/* 1000 where none is given; -1 with an exception. */
-static int
-get_code(PyObject *value)
-{
-	long code = value ? -1 : WS_NORMAL;
-
-	if (value && PyLong_Check(value))
-		code = PyLong_AsLong(value);
-	if (code >= 0 && code <= UINT16_MAX && ws_code_is_valid((unsigned)code))
-		return (int)code;
-	PyErr_Clear();
-	PyErr_Format(PyExc_ValueError, "websocket.close: %R is no code that "
-	    "may be sent: 1000 to 1003, 1007 to 1014, 3000 to 4999", value);
-	return -1;
-}
-
-static int
-get_reason(PyObject *value, struct str *out)
-{
-	Py_ssize_t n;
-
-	*out = STR("");
-	if (!value)
-		return 0;
-	if (!PyUnicode_Check(value)) {
-		PyErr_Format(PyExc_TypeError, "websocket.close: reason must "
-		    "be str, not %.100s", Py_TYPE(value)->tp_name);
-		return -1;
-	}
-	out->p = PyUnicode_AsUTF8AndSize(value, &n);
-	if (!out->p)
-		return -1;
-	out->n = (size_t)n;
-	if (n <= WS_REASON_MAX)
-		return 0;
-	PyErr_Format(PyExc_ValueError, "websocket.close: the reason has %zd "
-	    "bytes; %d fit", n, WS_REASON_MAX);
-	return -1;
 }
 
 static PyObject *
@@ -493,8 +375,8 @@ send_close(struct exchange *ex, PyObject *msg)
 	int n = -1;
 
 	if (get(msg, s->code, &code) == 0 && get(msg, s->reason,
-	    &reason) == 0 && get_reason(reason, &why) == 0)
-		n = get_code(code);
+	    &reason) == 0 && wsmsg_reason(reason, &why) == 0)
+		n = wsmsg_code(code);
 	if (n > 0) {
 		wsock_close(ex->ws, (unsigned)n, why);
 		ex->ended = true;

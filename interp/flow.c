@@ -129,6 +129,12 @@ flow_send(PyObject *self, PyObject *value, PyObject **result)
 {
 	struct flow *f = (struct flow *)self;
 
+	if (!f->owner) {
+		PyErr_SetString(PyExc_RuntimeError,
+		    "cannot await again what was cancelled");
+		*result = NULL;
+		return PYGEN_ERROR;
+	}
 	for (;;) {
 		PySendResult k;
 		int n;
@@ -182,16 +188,23 @@ static PyObject *
 flow_throw(PyObject *self, PyObject *const *args, Py_ssize_t n)
 {
 	struct flow *f = (struct flow *)self;
-	PyObject *out;
+	PyObject *out, *exc;
 
-	if (!f->wait)
+	if (!f->wait) {
+		Py_CLEAR(f->owner);
 		return raise_args(args, n);
+	}
 	out = PyObject_VectorcallMethod(f->st->s.throw_,
 	    (PyObject *[]){ f->wait, n > 0 ? args[0] : Py_None,
 	    n > 1 ? args[1] : NULL, n > 2 ? args[2] : NULL },
 	    (size_t)(1 + n), NULL);
-	if (!out)
+	if (!out) {
+		exc = PyErr_GetRaisedException();
 		Py_CLEAR(f->wait);
+		/* It waits for nothing any more, however long it is kept. */
+		Py_CLEAR(f->owner);
+		PyErr_SetRaisedException(exc);
+	}
 	return out;
 }
 
@@ -202,6 +215,7 @@ flow_close(PyObject *self, PyObject *unused)
 
 	(void)unused;
 	Py_CLEAR(f->wait);
+	Py_CLEAR(f->owner);
 	Py_RETURN_NONE;
 }
 

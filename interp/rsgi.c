@@ -48,11 +48,11 @@ rsgi_raise(struct pystate *st, enum rsgi_error kind, const char *text)
 }
 
 int
-rsgi_check(const struct rsgi_proto *p)
+rsgi_check(struct pystate *st)
 {
-	if (PyThreadState_Get() == p->st->shard_ts)
+	if (PyThreadState_Get() == st->shard_ts)
 		return 0;
-	rsgi_raise(p->st, RSGI_ERROR, "this was called in another thread than "
+	rsgi_raise(st, RSGI_ERROR, "this was called in another thread than "
 	    "the event loop's; use loop.call_soon_threadsafe()");
 	return -1;
 }
@@ -128,9 +128,8 @@ on_over(struct task *t, bool raised)
 	rsgi_settle(p);
 }
 
-/* What the application's call gave as something a task can run. */
-static PyObject *
-as_coroutine(PyObject *got)
+PyObject *
+rsgi_coroutine(PyObject *got)
 {
 	PyAsyncMethods *am;
 	PyObject *iter;
@@ -156,7 +155,7 @@ run(struct pystate *st, struct rsgi_call *c, struct rsgi_scope *scope)
 	PyObject *argv[3] = { NULL, (PyObject *)scope, (PyObject *)c->proto };
 	PyObject *coro;
 
-	coro = as_coroutine(PyObject_Vectorcall(st->app, argv + 1,
+	coro = rsgi_coroutine(PyObject_Vectorcall(st->app, argv + 1,
 	    2 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL));
 	if (coro)
 		task_run(&c->task, coro);
@@ -168,10 +167,16 @@ static void
 on_start(struct req *r)
 {
 	struct pystate *st = state_of(r->shard->py);
-	struct rsgi_scope *scope = rsgi_scope_new(st, r);
-	struct rsgi_proto *p = rsgi_proto_new(st);
+	struct rsgi_scope *scope;
+	struct rsgi_proto *p;
 	struct rsgi_call *c;
 
+	if (r->ws) {
+		rsgi_ws_start(r);
+		return;
+	}
+	scope = rsgi_scope_new(st, r);
+	p = rsgi_proto_new(st);
 	c = (struct rsgi_call *)task_new(st, st->rsgi_coro_type, on_over);
 	if (!scope || !p || !c) {
 		exc_log(st, "A request could not be started", r);
@@ -218,6 +223,10 @@ on_gone(struct req *r)
 {
 	struct rsgi_proto *p = r->app;
 
+	if (r->ws) {
+		rsgi_ws_gone(r);
+		return;
+	}
 	p->gone = true;
 	if (r->lost)
 		feed_drop(&p->feed);
@@ -230,6 +239,7 @@ const struct app_ops rsgi_ops = {
 	.body = on_body,
 	.room = on_room,
 	.gone = on_gone,
+	.ws = rsgi_ws_event,
 };
 
 /* ---- set-up ---- */
@@ -322,7 +332,8 @@ rsgi_add_types(struct pystate *st, PyObject *module)
 	    rsgi_headers_add_types(st, module) == -1 ||
 	    rsgi_scope_add_types(st, module) == -1 ||
 	    rsgi_proto_add_types(st, module) == -1 ||
-	    rsgi_stream_add_types(st, module) == -1)
+	    rsgi_stream_add_types(st, module) == -1 ||
+	    rsgi_ws_add_types(st, module) == -1)
 		return -1;
 	st->rsgi_coro_type = (PyTypeObject *)PyType_FromModuleAndSpec(module,
 	    &call_spec, NULL);

@@ -9,6 +9,7 @@
  *   rsgi_res.c      arguments of responses; those in one piece
  *   rsgi_file.c     those from files
  *   rsgi_stream.c   its streamed response
+ *   rsgi_ws.c       WebSockets: protocol object, transport, messages
  *
  * Thread: the GIL's and the shard's token's holder.  The application may call
  * from a thread of its own all the same: what only reads works there, and what
@@ -26,6 +27,8 @@
 
 struct field;
 struct req;
+struct res;
+struct wsock;
 
 /* Interned strings beside those of state.h: member, text. */
 #define RSGI_NAMES(X) \
@@ -35,6 +38,7 @@ struct req;
 	X(http_2, "2") \
 	X(https, "https") \
 	X(get, "GET") \
+	X(ws, "ws") \
 	X(module, "granian.rsgi")
 
 /* Of one interpreter: st->rsgi. */
@@ -42,6 +46,12 @@ struct rsgi {
 	PyObject *error;		/* ProtocolError */
 	PyObject *closed;		/* ProtocolClosed */
 	PyTypeObject *piece_type;
+	PyTypeObject *ws_coro_type;	/* rsgi_ws.c's */
+	PyTypeObject *ws_proto_type;
+	PyTypeObject *ws_transport_type;
+	PyTypeObject *ws_message_type;
+	PyTypeObject *ws_piece_type;
+	PyTypeObject *ws_receiver_type;
 #define X(member, text) PyObject *member;
 	RSGI_NAMES(X)
 #undef X
@@ -68,6 +78,7 @@ struct rsgi_scope {
 	PyObject *authority;
 	struct rsgi_headers *headers;
 	uint8_t major, minor;
+	bool ws;
 };
 
 enum rsgi_reading {
@@ -111,7 +122,9 @@ enum rsgi_error { RSGI_ERROR, RSGI_CLOSED };
 /* Raises ProtocolError or ProtocolClosed, Granian's if it is loaded. */
 void rsgi_raise(struct pystate *st, enum rsgi_error kind, const char *text);
 /* Whether the connection may be touched; -1 with an exception. */
-int rsgi_check(const struct rsgi_proto *p);
+int rsgi_check(struct pystate *st);
+/* What the application's call gave as something a task can run; steals. */
+PyObject *rsgi_coroutine(PyObject *got);
 /* The response's last byte was taken. */
 void rsgi_finish(struct rsgi_proto *p);
 /* Lets the request go if nobody needs it any more. */
@@ -145,6 +158,8 @@ int rsgi_args(const char *fn, const char *const *names, PyObject *const *args,
     Py_ssize_t n, PyObject *kwnames, PyObject **out);
 /* The head, into r->res; the response has not begun.  -1: exception. */
 int rsgi_prepare(struct rsgi_proto *p, PyObject *status, PyObject *headers);
+/* Fields of a head; -1 with an exception. */
+int rsgi_add_headers(struct res *h, PyObject *headers);
 /* Begins the response prepared, whose body will have <n> bytes. */
 int rsgi_start(struct rsgi_proto *p, uint64_t n);
 /* Sends what p->feed holds, now or from room(), and ends the response. */
@@ -165,6 +180,14 @@ PyObject *rsgi_file(PyObject *p, PyObject *const *args, Py_ssize_t n,
     PyObject *names);
 PyObject *rsgi_file_range(PyObject *p, PyObject *const *args, Py_ssize_t n,
     PyObject *names);
+
+/* rsgi_ws.c */
+int rsgi_ws_add_types(struct pystate *st, PyObject *module);
+void rsgi_ws_start(struct req *r);
+/* The client left before it was accepted. */
+void rsgi_ws_gone(struct req *r);
+/* app_ops.ws */
+void rsgi_ws_event(struct wsock *w);
 
 /* rsgi_stream.c */
 int rsgi_stream_add_types(struct pystate *st, PyObject *module);

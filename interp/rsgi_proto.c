@@ -140,7 +140,7 @@ rsgi_proto_body(struct rsgi_proto *p)
 static int
 begin(struct rsgi_proto *p, enum rsgi_reading how)
 {
-	if (rsgi_check(p) == -1)
+	if (rsgi_check(p->st) == -1)
 		return -1;
 	if (p->reading != READ_NONE) {
 		rsgi_raise(p->st, RSGI_ERROR, TWICE);
@@ -208,7 +208,7 @@ proto_anext(PyObject *self)
 {
 	struct rsgi_proto *p = (struct rsgi_proto *)self;
 
-	if (rsgi_check(p) == -1)
+	if (rsgi_check(p->st) == -1)
 		return NULL;
 	if (p->reading != READ_CHUNKS) {
 		rsgi_raise(p->st, RSGI_ERROR, "iterate over the protocol "
@@ -239,7 +239,7 @@ proto_disconnect(PyObject *self, PyObject *unused)
 	struct rsgi_proto *p = (struct rsgi_proto *)self;
 
 	(void)unused;
-	if (rsgi_check(p) == -1)
+	if (rsgi_check(p->st) == -1)
 		return NULL;
 	return flow_new(p->st, self, &p->waiters, left_now);
 }

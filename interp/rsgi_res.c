@@ -119,8 +119,8 @@ add_header(struct res *h, PyObject *pair, Py_ssize_t i)
 	return -1;
 }
 
-static int
-add_headers(struct res *h, PyObject *headers)
+int
+rsgi_add_headers(struct res *h, PyObject *headers)
 {
 	PyObject *fast = PySequence_Fast(headers, "headers must be a list of "
 	    "pairs (name, value)");
@@ -139,7 +139,7 @@ rsgi_prepare(struct rsgi_proto *p, PyObject *status, PyObject *headers)
 {
 	struct res *h;
 
-	if (rsgi_check(p) == -1)
+	if (rsgi_check(p->st) == -1)
 		return -1;
 	if (p->answer != ANSWER_NONE) {
 		rsgi_raise(p->st, RSGI_ERROR, "a response was already given");
@@ -152,7 +152,7 @@ rsgi_prepare(struct rsgi_proto *p, PyObject *status, PyObject *headers)
 	h = &p->req->res;
 	res_reset(h);
 	if (set_status(h, status) == 0 &&
-	    (!headers || add_headers(h, headers) == 0))
+	    (!headers || rsgi_add_headers(h, headers) == 0))
 		return 0;
 	res_reset(h);
 	return -1;

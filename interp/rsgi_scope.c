@@ -128,8 +128,10 @@ get_scheme(PyObject *self, void *unused)
 static PyObject *
 get_proto(PyObject *self, void *unused)
 {
+	struct rsgi_scope *s = (struct rsgi_scope *)self;
+
 	(void)unused;
-	return Py_NewRef(((struct rsgi_scope *)self)->st->s.http);
+	return Py_NewRef(s->ws ? s->st->rsgi->ws : s->st->s.http);
 }
 
 static PyObject *
@@ -225,6 +227,7 @@ rsgi_scope_new(struct pystate *st, const struct req *r)
 	s->req = r;
 	s->major = r->major;
 	s->minor = r->minor;
+	s->ws = r->ws;
 	s->scheme = Py_NewRef(tls ? st->rsgi->https : st->s.http);
 	if (scope_ends_text(st, r, &s->client, &s->server) == -1)
 		Py_CLEAR(s);

@@ -34,7 +34,7 @@ check_open(struct rsgi_proto *p)
 {
 	struct req *r = p->req;
 
-	if (rsgi_check(p) == -1)
+	if (rsgi_check(p->st) == -1)
 		return -1;
 	if (p->gone && (p->told || !r || r->lost))
 		rsgi_raise(p->st, RSGI_CLOSED, "the client has left");

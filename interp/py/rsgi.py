@@ -14,6 +14,8 @@ from _shoal import RSGIHTTPStreamTransport as HTTPStreamTransport
 from _shoal import RSGIProtocolClosed as ProtocolClosed
 from _shoal import RSGIProtocolError as ProtocolError
 from _shoal import RSGIScope as Scope
+from _shoal import RSGIWebsocketMessage as WebsocketMessage
+from _shoal import RSGIWebsocketProtocol as WebsocketProtocol
 
 __all__ = ["Headers", "HTTPProtocol", "HTTPStreamTransport", "ProtocolClosed", "ProtocolError",
            "Scope", "WebsocketMessage", "WebsocketMessageType", "WebsocketProtocol"]
@@ -26,13 +28,3 @@ class WebsocketMessageType(int, _Enum):
     bytes = 1
     string = 2
 
-
-class WebsocketMessage:
-    """A message received; one of kind ``close`` has no data."""
-
-    kind: WebsocketMessageType
-    data: bytes | str
-
-
-class WebsocketProtocol:
-    """The protocol object of a WebSocket."""
