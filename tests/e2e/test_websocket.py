@@ -2,20 +2,19 @@
 
 import json
 import random
+import resource
 import signal
-import socket
 import time
 
 import pytest
 
-from shoal import (BINARY, CLOSE, LIMIT, PING, PONG, TEXT, WS_ACCEPT, WS_KEY,
-    Server, close_payload, frame, handshake, until)
+from shoal import (BINARY, CLOSE, LIMIT, PING, PONG, SLOW, TEXT, WS_ACCEPT,
+    WS_KEY, Server, close_payload, frame, handshake, until)
 
 
 @pytest.fixture(scope="module")
 def server(isolation):
     with Server("sockets:asgi", "--isolation", isolation) as server:
-        server.expect(r"Exception in the ASGI application")
         yield server
 
 
@@ -206,6 +205,7 @@ def test_a_refusal(server):
 @pytest.mark.asan
 def test_it_ends_before_it_accepts(server):
     server.expect("returned without a complete response")
+    server.expect("Exception in the ASGI application: GET /raise")
     for path in "/raise?when=before", "/return?when=before":
         with server.connect() as c:
             c.send(handshake(path))
@@ -245,6 +245,13 @@ def test_what_comes_before_it_accepts_is_bounded():
         done = pour(c.sock, frame(BINARY, b"x" * 65000), 1000)
         assert done < 999
         server.get("/note?text=go")
+
+
+def test_a_handshake_of_2000_fields(server):
+    with server.connect() as c:
+        c.send(handshake("/echo", [("X-%d" % i, "a") for i in range(2000)]))
+        assert not c.recv_cut().startswith(b"HTTP/1.1 101")
+    server.websocket("/echo").shut()
 
 
 # ---- frames
@@ -362,9 +369,42 @@ def test_a_claim_costs_no_memory():
 
 
 def memory(server):
-    with open("/proc/%d/status" % server.child()) as f:
-        return next(int(line.split()[1]) << 10 for line in f
-            if line.startswith("VmRSS"))
+    """What only the server's process holds, in bytes."""
+    with open("/proc/%d/smaps_rollup" % server.child()) as f:
+        return sum(int(line.split()[1]) << 10 for line in f
+            if line.startswith("Private_Dirty"))
+
+
+@pytest.mark.skipif(SLOW > 1, reason="sanitizers have memory of their own")
+@pytest.mark.parametrize("isolation", ["interp", "process"])
+def test_an_idle_one_with_its_coroutine_costs_8_kib(isolation):
+    count = 1500
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    try:
+        with Server("sockets:asgi", "--isolation", isolation,
+                "--ws-ping-interval", "0") as server:
+            # Pools and caches have their size before it is counted.
+            for i in range(300):
+                idle(server, i)
+            server.get("/seen")
+            before = memory(server)
+            for i in range(count):
+                idle(server, i)
+            server.get("/seen")
+            each = (memory(server) - before) / count
+            assert each < 8192, each
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def idle(server, number):
+    """One that has headers of its own, as from a browser."""
+    return server.websocket("/still?number=%d" % number, [
+        ("User-Agent", "Mozilla/5.0 (X11; Linux x86_64) Number/%d" % number),
+        ("Cookie", "session=%040d" % number), ("Origin", "http://a"),
+        ("Sec-WebSocket-Extensions",
+            "permessage-deflate; client_max_window_bits")])
 
 
 # ---- closing
@@ -427,6 +467,7 @@ def test_a_client_that_does_not_answer_the_close():
 
 @pytest.mark.asan
 def test_it_ends_after_it_accepted(server):
+    server.expect(r"Exception in the ASGI application\n")
     c = server.websocket("/raise?when=after")
     assert c.recv_close() == (1011, "")
     c.frame(CLOSE, close_payload(1011))
