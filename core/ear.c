@@ -53,7 +53,9 @@ ear_sleep(struct ear *e, const struct ring *r, const struct ring_cursor *c)
 void
 ear_rise(struct ear *e)
 {
-	atomic_store_explicit(&e->sleeping, 0, memory_order_relaxed);
+	/* Seldom set: others' caches keep the line otherwise. */
+	if (atomic_load_explicit(&e->sleeping, memory_order_relaxed))
+		atomic_store_explicit(&e->sleeping, 0, memory_order_relaxed);
 }
 
 static bool

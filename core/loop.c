@@ -38,6 +38,7 @@ loop_init(struct loop *l, int wake_fd, io_fn on_wake)
 	wheel_init(&l->wheel, l->now);
 	list_init(&l->work);
 	atomic_init(&l->sleeping, false);
+	l->interrupted = false;
 	l->wake_fd = wake_fd;
 	l->wake.fn = on_wake;
 	l->wake.fd = wake_fd;
@@ -153,8 +154,9 @@ loop_wait(struct loop *l, int64_t timeout_ns)
 	int n;
 
 	n = wait_for(l, ev, limit(l, timeout_ns));
+	l->interrupted = n == -1 && errno == EINTR;
 	if (n == -1)
-		n = errno == EINTR ? 0 : -errno;
+		n = l->interrupted ? 0 : -errno;
 	l->now = clock_ns();
 	for (int i = 0; i < n; i++) {
 		struct io *io = ev[i].data.ptr;

@@ -53,6 +53,7 @@ struct loop {
 	struct io wake;			/* the eventfd others write to */
 	int wake_fd;			/* given: shared with the keeper */
 	_Atomic bool sleeping;		/* Dekker pair with the inbox */
+	bool interrupted;		/* the last wait was, by a signal */
 };
 
 /* <wake_fd>: an eventfd, not owned.  <on_wake> is called when it was written */

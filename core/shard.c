@@ -24,6 +24,13 @@
 #define ACCEPT_PAUSE_NS (100 * NS_PER_MS)
 /* With so few requests in a run each is sent at once: their p50 halves. */
 #define SMALL_RUN 8
+/* Members that make a message's writes a sweep, and connections a slice. */
+#define SWEEP_MIN 64
+#define SWEEP_SLICE 128
+/* How long it looks for one more message, before a sweep. */
+#define GATHER_NS ((int64_t)50 * 1000)
+/* A send in the kernel, before it was measured. */
+#define SEND_NS 5000
 /* Descriptors that are not connections: ours, Python's, the application's. */
 #define FDS_RESERVED 128
 
@@ -216,7 +223,7 @@ set_doors(struct shard *s)
 	}
 }
 
-/* The keeper or the inbox; which, the steps that follow find out. */
+/* The keeper, the inbox or the ring; which, the steps that follow find out. */
 static void
 on_wake(struct io *io, uint32_t events)
 {
@@ -224,6 +231,7 @@ on_wake(struct io *io, uint32_t events)
 	struct shard *s = container_of(l, struct shard, loop);
 
 	(void)events;
+	s->woken = true;
 	if (s->listening)
 		set_doors(s);
 }
@@ -328,9 +336,12 @@ shard_init(struct shard *s, const struct child_start *start, unsigned id,
 	err = make_access(s, start->files);
 	if (err)
 		goto fail_doors;
-	err = loop_init(&s->loop, start->wake[index], on_wake);
+	err = relay_init(&s->relay, start->shm, index, start->wake);
 	if (err)
 		goto fail_access;
+	err = loop_init(&s->loop, start->wake[index], on_wake);
+	if (err)
+		goto fail_relay;
 	snprintf(who, sizeof(who), "shard %u", id);
 	log_init(&s->log, start->log->fd, start->log->level, who);
 	if (s->access != &s->log)
@@ -340,6 +351,8 @@ shard_init(struct shard *s, const struct child_start *start, unsigned id,
 	list_init(&s->conns);
 	list_init(&s->idle);
 	list_init(&s->dirty);
+	list_init(&s->sweep);
+	s->send_ns = SEND_NS;
 	list_init(&s->again);
 	list_init(&s->dead);
 	timer_init(&s->accept_pause, on_accept_pause);
@@ -349,6 +362,8 @@ shard_init(struct shard *s, const struct child_start *start, unsigned id,
 	shard_date(s);
 	return 0;
 
+fail_relay:
+	relay_fini(&s->relay);
 fail_access:
 	if (s->access != &s->log)
 		mem_free(s->access);
@@ -382,6 +397,7 @@ shard_fini(struct shard *s)
 	while ((n = list_first(&s->conns)) || (n = list_first(&s->idle)))
 		conn_abort(container_of(n, struct conn, node));
 	free_dead(s);
+	relay_fini(&s->relay);
 	mem_free(s->doors);
 	chunk_pool_fini(&s->chunks);
 	shard_end_logs(s);
@@ -435,7 +451,8 @@ bool
 shard_is_pending(const struct shard *s)
 {
 	return !list_empty(&s->loop.work) || !list_empty(&s->again) ||
-	    !list_empty(&s->dirty) || !list_empty(&s->dead);
+	    !list_empty(&s->dirty) || !list_empty(&s->sweep) ||
+	    !list_empty(&s->dead) || relay_is_ready(&s->relay);
 }
 
 /*
@@ -456,32 +473,71 @@ end_copy(struct shard *s)
 	_exit(EXIT_START);
 }
 
-void
-shard_poll(struct shard *s, int64_t timeout_ns)
+static bool
+is_gathering(const struct shard *s)
+{
+	return !list_empty(&s->sweep) && !s->sweeping;
+}
+
+/* How long the coming wait may be. */
+static int64_t
+patience(const struct shard *s, int64_t timeout_ns)
+{
+	if (is_gathering(s) && list_empty(&s->loop.work) &&
+	    list_empty(&s->again) && list_empty(&s->dirty) &&
+	    timeout_ns != 0)
+		return timeout_ns < 0 ? GATHER_NS : MIN(timeout_ns, GATHER_NS);
+	return shard_is_pending(s) ? 0 : timeout_ns;
+}
+
+/* True: nothing came but messages, which need no run step. */
+static bool
+wait_and_read(struct shard *s, int64_t timeout_ns)
 {
 	struct list batch, *n;
-	int err;
+	unsigned letters;
+	int events;
 
-	if (shard_is_pending(s))
-		timeout_ns = 0;
+	timeout_ns = patience(s, timeout_ns);
 	if (timeout_ns != 0) {
-		/* Dekker: see inbox_post(). */
+		/* Dekker: see inbox_post() and ear_wake(). */
 		atomic_store(&s->loop.sleeping, true);
-		if (!inbox_is_empty(&s->inbox))
+		if (!inbox_is_empty(&s->inbox) || !relay_sleep(&s->relay))
 			timeout_ns = 0;
 	}
 	/* Whoever uses up its budget in this step reads on in the next. */
 	list_init(&batch);
 	list_splice(&batch, &s->again);
-	err = loop_wait(&s->loop, timeout_ns);
-	if (err == -EBADF)
+	s->woken = false;
+	events = loop_wait(&s->loop, timeout_ns);
+	if (events == -EBADF)
 		end_copy(s);
-	BUG_ON(err < 0);
+	BUG_ON(events < 0);
 	atomic_store_explicit(&s->loop.sleeping, false, memory_order_relaxed);
+	relay_rise(&s->relay);
 	shard_date(s);
-	inbox_read(&s->inbox, s);
+	letters = inbox_read(&s->inbox, s);
 	while ((n = list_pop(&batch)))
 		conn_read(container_of(n, struct conn, again));
+	return events == (s->woken ? 1 : 0) && letters == 0 &&
+	    !s->loop.interrupted && !s->draining &&
+	    (relay_is_ready(&s->relay) || !list_empty(&s->sweep));
+}
+
+void
+shard_poll(struct shard *s, int64_t timeout_ns)
+{
+	uint64_t end = timeout_ns > 0 ? clock_ns() + (uint64_t)timeout_ns : 0;
+
+	while (wait_and_read(s, timeout_ns) && timeout_ns != 0 &&
+	    list_empty(&s->loop.work)) {
+		shard_flush(s);
+		if (!list_empty(&s->loop.work))
+			return;
+		if (timeout_ns > 0)
+			timeout_ns = end > s->loop.now ?
+			    (int64_t)(end - s->loop.now) : 0;
+	}
 }
 
 /*
@@ -552,13 +608,59 @@ shard_run(struct shard *s)
 	return false;
 }
 
+/* Whether a sweep that has not begun waits for more messages. */
+static bool
+gathers(struct shard *s, unsigned calls)
+{
+	uint64_t now, span;
+
+	if (s->sweeping)
+		return false;
+	now = clock_ns();
+	if (s->gather_end == 0) {
+		span = calls * s->send_ns / 8;
+		s->gather_end = now + span;
+		s->sweeping = span < (uint64_t)GATHER_NS;
+	} else {
+		s->sweeping = calls == 0 || now >= s->gather_end;
+	}
+	return !s->sweeping;
+}
+
+/* A slice of a sweep. */
+static void
+sweep(struct shard *s)
+{
+	uint64_t start = clock_ns(), cost;
+	unsigned k = 0;
+	struct list *n;
+
+	for (; k < SWEEP_SLICE && (n = list_pop(&s->sweep)); k++)
+		conn_flush(container_of(n, struct conn, dirty));
+	cost = (clock_ns() - start) / MAX(k, 1);
+	s->send_ns = (7 * s->send_ns + cost) / 8;
+}
+
 void
 shard_flush(struct shard *s)
 {
-	struct list *n;
+	struct list fresh, *n;
+	unsigned calls;
 
-	while ((n = list_pop(&s->dirty)))
+	/* Who has an answer waiting sends the messages with it. */
+	list_init(&fresh);
+	list_splice(&fresh, &s->dirty);
+	calls = relay_deliver(&s->relay);
+	list_splice(calls > SWEEP_MIN ? &s->sweep : &fresh, &s->dirty);
+	while ((n = list_pop(&fresh)))
 		conn_flush(container_of(n, struct conn, dirty));
+	if (!list_empty(&s->sweep) && !gathers(s, calls))
+		sweep(s);
+	/* Its connections may also have closed meanwhile. */
+	if (list_empty(&s->sweep)) {
+		s->sweeping = false;
+		s->gather_end = 0;
+	}
 	free_dead(s);
 	log_flush(&s->log);
 	if (s->access != &s->log)

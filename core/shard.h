@@ -8,8 +8,16 @@
  *                  inbox; timers.  No Python: its lock is released.
  *   shard_run()    run: start new requests and resume waiting ones, through
  *                  app_ops.  Python's lock is held.  Within the turn budget.
- *   shard_flush()  deliver, write, clean: one send a connection; free what was
- *                  closed.  No Python.
+ *   shard_flush()  deliver, write, clean: messages from the ring to their
+ *                  members; one send a connection; free what was closed.  No
+ *                  Python.
+ *
+ * A message to many connections makes a sweep: its writes go in slices, with
+ * whole turns between, and answers to requests do not wait behind it.  Before
+ * a sweep the shard waits a moment for more messages, as long as they keep
+ * coming and within an eighth of what the sweep costs: what comes together
+ * leaves by one send.  While nothing but messages come, shard_poll() delivers
+ * and writes them itself, without going back to Python.
  *
  * Who drives: interp/ does (asyncio's select() for ASGI and RSGI, a plain loop
  * for WSGI), tests with a stub application do.  The holder of the shard's
@@ -33,6 +41,7 @@
 #include "core/list.h"
 #include "core/log.h"
 #include "core/loop.h"
+#include "core/relay.h"
 #include "core/shm.h"
 
 struct app_ops;				/* proto/app.h */
@@ -60,10 +69,16 @@ struct shard {
 	struct log log;
 	struct log *access;		/* the lines of requests: or <log> */
 	struct inbox inbox;
+	struct relay relay;		/* messages between connections */
 	struct chunk_pool chunks;
 	struct list conns;		/* open, busy ones */
 	struct list idle;		/* open, idle: longest idle first */
 	struct list dirty;		/* have output */
+	struct list sweep;		/* the same, of a message to many */
+	uint64_t gather_end;		/* ns; 0: not before a sweep */
+	uint64_t send_ns;		/* what one send of a sweep costs */
+	bool sweeping;			/* it has begun */
+	bool woken;			/* by the eventfd, in this wait */
 	struct list again;		/* have input left to read */
 	struct list dead;		/* to be freed in the clean step */
 	unsigned n_conns;		/* open */

@@ -64,16 +64,6 @@ sub_place(const struct topics *t, const struct member *m,
 	return &t->sub[sub_hash(m, topic) & (t->sub_room - 1)];
 }
 
-static void *
-new_table(size_t room)
-{
-	void **table = mem_try(room * sizeof(*table));
-
-	if (table)
-		memset(table, 0, room * sizeof(*table));
-	return table;
-}
-
 /* Room for one more topic.  A larger table that fails is not missed. */
 static int
 make_topic_room(struct topics *t)
@@ -83,7 +73,7 @@ make_topic_room(struct topics *t)
 
 	if (t->n_topics < room)
 		return 0;
-	table = new_table(more);
+	table = mem_try_zero(more * sizeof(*table));
 	if (!table)
 		return old ? 0 : -ENOMEM;
 	t->topic = table;
@@ -109,7 +99,7 @@ make_sub_room(struct topics *t)
 
 	if (t->n_subs < room)
 		return 0;
-	table = new_table(more);
+	table = mem_try_zero(more * sizeof(*table));
 	if (!table)
 		return old ? 0 : -ENOMEM;
 	t->sub = table;
@@ -127,13 +117,14 @@ make_sub_room(struct topics *t)
 	return 0;
 }
 
-void
+int
 topics_init(struct topics *t, uint64_t seed, struct ear *ear)
 {
 	memset(t, 0, sizeof(*t));
 	t->seed = seed;
 	t->ear = ear;
-	t->bits = mem_zero(EAR_BITS * sizeof(*t->bits));
+	t->bits = mem_try_zero(EAR_BITS * sizeof(*t->bits));
+	return t->bits ? 0 : -ENOMEM;
 }
 
 void
@@ -199,10 +190,9 @@ add_topic(struct topics *t, struct str name, uint64_t hash)
 
 	if (make_topic_room(t) != 0)
 		return NULL;
-	p = mem_try(sizeof(*p) + name.n);
+	p = mem_try_zero(sizeof(*p) + name.n);
 	if (!p)
 		return NULL;
-	memset(p, 0, sizeof(*p));
 	list_init(&p->subs);
 	p->hash = hash;
 	p->len = (uint8_t)name.n;
@@ -252,10 +242,9 @@ add_sub(struct topics *t, struct member *m, struct topic *topic)
 
 	if (make_sub_room(t) != 0)
 		return NULL;
-	p = mem_try(sizeof(*p));
+	p = mem_try_zero(sizeof(*p));
 	if (!p)
 		return NULL;
-	memset(p, 0, sizeof(*p));
 	p->member = m;
 	p->topic = topic;
 	list_init(&p->node);

@@ -91,7 +91,8 @@ member_init(struct member *m, member_fn fn)
  */
 uint64_t topic_hash(struct str name, uint64_t seed);
 
-void topics_init(struct topics *t, uint64_t seed, struct ear *ear);
+/* 0 or -ENOMEM. */
+int topics_init(struct topics *t, uint64_t seed, struct ear *ear);
 /* Members must have left. */
 void topics_fini(struct topics *t);
 

@@ -5,6 +5,8 @@
  */
 #include "core/topic.h"
 
+#include <errno.h>
+
 #include "core/ear.h"
 #include "core/mem.h"
 #include "core/ring.h"
@@ -71,7 +73,7 @@ static void
 begin(struct one *o, unsigned n)
 {
 	memset(&ear, 0, sizeof(ear));
-	topics_init(&t, SEED, &ear);
+	OK(topics_init(&t, SEED, &ear) == 0);
 	for (unsigned i = 0; i < n; i++) {
 		member_init(&o[i].member, never);
 		o[i].id = i;
@@ -270,6 +272,72 @@ a_topic_that_empties_during_its_walk_goes_at_its_end(void)
 	topics_fini(&t);
 }
 
+/* ---- want of memory ----------------------------------------------------- */
+
+/* Whatever allocation fails, nothing is left of the join, and the next works. */
+static void
+a_join_without_memory_leaves_nothing(void)
+{
+	struct sub *sub;
+	struct one o[1];
+	unsigned n = 1;
+
+	OK(mem_fail(1, 1) == 0);
+	OK(topics_init(&t, SEED, &ear) == -ENOMEM);
+	topics_fini(&t);
+	mem_fail(0, 0);
+	for (;; n++) {
+		int got;
+
+		begin(o, 1);
+		mem_fail(n, 1);
+		got = topic_join(&t, &o->member, STR("room"),
+		    topic_hash(STR("room"), SEED), &sub);
+		if (mem_fail(0, 0) == 0) {
+			OK(got == 1);
+			break;
+		}
+		OK(got == -ENOMEM && !sub);
+		OK(t.n_topics == 0 && t.n_subs == 0 && !find("room"));
+		OK(!is_wanted("room") && list_empty(&o->member.subs));
+		join_as(o, "room");
+		leave_all(o);
+		topics_fini(&t);
+	}
+	/* Both tables, the topic, the membership. */
+	OK(n == 5);
+	leave_all(o);
+	topics_fini(&t);
+}
+
+/* A table that cannot grow is slower, not full. */
+static void
+tables_that_cannot_grow_take_more(void)
+{
+	enum { N = 64 };
+	struct one o[N];
+	unsigned joined = 0;
+
+	begin(o, N);
+	for (unsigned i = 0; i < N; i++) {
+		char name[8];
+		struct sub *sub;
+		int got;
+
+		snprintf(name, sizeof(name), "%u", i);
+		/* The larger tables: both are asked for before the rest. */
+		mem_fail(1, i >= 16 ? 1 : 0);
+		got = topic_join(&t, &o[i].member, str_of(name),
+		    topic_hash(str_of(name), SEED), &sub);
+		mem_fail(0, 0);
+		joined += got == 1;
+	}
+	OK(joined == N && t.topic_room == 16 && t.n_topics == N);
+	for (unsigned i = 0; i < N; i++)
+		leave_all(&o[i]);
+	topics_fini(&t);
+}
+
 /* ---- what it costs ----------------------------------------------------- */
 
 enum { MANY = 100000 };
@@ -377,6 +445,8 @@ tests(void)
 	T(a_walk_meets_members_in_the_order_of_joining);
 	T(anybody_may_leave_and_join_during_a_walk);
 	T(a_topic_that_empties_during_its_walk_goes_at_its_end);
+	T(a_join_without_memory_leaves_nothing);
+	T(tables_that_cannot_grow_take_more);
 	T(joins_and_leaves_take_a_few_steps_however_many_there_are);
 	T(hashes_spread);
 }
