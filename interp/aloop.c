@@ -1,475 +1,623 @@
 /* See LICENSE for the terms. */
 /*
- * The selector.  Its map is asyncio's (fd to SelectorKey); each entry has a
- * struct watch in an array indexed by fd, which is what epoll points to.
+ * The event loop's type.  What it has in common with asyncio's BaseEventLoop
+ * are attributes: those that C needs are members of its struct, under the same
+ * names, so both see the same.
+ *
+ * Whatever is unusual (debug mode, arguments that are none, a subclass with a
+ * clock of its own) goes to asyncio's method, which does the rest or raises.
  */
-#include "interp/aloop.h"
+#include "interp/aloop_priv.h"
 
-#include <errno.h>
-#include <sys/epoll.h>
+#include <stddef.h>
 
 #include "core/mem.h"
-#include "core/shard.h"
-#include "core/util.h"
+#include "interp/mod.h"
 #include "interp/state.h"
 
-/* selectors.EVENT_READ and EVENT_WRITE, fixed since Python 3.4. */
-enum { EVENT_READ = 1, EVENT_WRITE = 2 };
-
-/* A descriptor that asyncio watches. */
-struct watch {
-	struct io io;
-	struct list node;		/* in aloop->fired, or in no list */
-	struct aloop *loop;
-	uint32_t events;		/* fired, EPOLLIN... */
-};
-
-struct aloop {
-	PyObject_HEAD
-	struct pystate *st;
-	struct shard *shard;
-	PyObject *map;			/* {fd: SelectorKey} */
-	PyObject *key_type;
-	struct watch **watch;		/* by fd */
-	unsigned n_watch;
-	struct list fired;
-	bool serving;			/* turns are run, not only waits */
-};
-
-static void
-on_fired(struct io *io, uint32_t events)
-{
-	struct watch *w = container_of(io, struct watch, io);
-
-	w->events |= events;
-	if (list_empty(&w->node))
-		list_add_tail(&w->loop->fired, &w->node);
-}
-
-/* The watch of <fd>, made if need be; NULL with an exception. */
-static struct watch *
-watch_get(struct aloop *a, int fd)
-{
-	unsigned n = (unsigned)fd;
-
-	if (n >= a->n_watch) {
-		unsigned want = MAX(n + 1, 2 * a->n_watch);
-		struct watch **p = mem_try_grow(a->watch,
-		    want * sizeof(*p));
-
-		if (!p)
-			return (void *)PyErr_NoMemory();
-		for (unsigned i = a->n_watch; i < want; i++)
-			p[i] = NULL;
-		a->watch = p;
-		a->n_watch = want;
-	}
-	if (!a->watch[n]) {
-		struct watch *w = mem_try(sizeof(*w));
-
-		if (!w)
-			return (void *)PyErr_NoMemory();
-		w->io.fn = on_fired;
-		w->io.fd = fd;
-		w->loop = a;
-		w->events = 0;
-		list_init(&w->node);
-		a->watch[n] = w;
-	}
-	return a->watch[n];
-}
-
-static uint32_t
-poll_events(long events)
-{
-	return (events & EVENT_READ ? EPOLLIN : 0) |
-	    (events & EVENT_WRITE ? EPOLLOUT : 0);
-}
-
-/* fileobj to a descriptor, as selectors does: KeyError for what is none. */
-static int
-fd_of(PyObject *fileobj)
-{
-	return PyObject_AsFileDescriptor(fileobj);
-}
-
-/* register() and modify(): the key that asyncio gets back. */
-static PyObject *
-set_key(struct aloop *a, PyObject *const *args, Py_ssize_t n, bool is_new)
-{
-	PyObject *data = n > 2 ? args[2] : Py_None;
-	PyObject *fd_obj = NULL, *key = NULL;
-	struct watch *w;
-	long events;
-	int fd, has, err;
-
-	if (n < 2) {
-		PyErr_SetString(PyExc_TypeError,
-		    "fileobj and events are needed");
-		return NULL;
-	}
-	fd = fd_of(args[0]);
-	events = PyLong_AsLong(args[1]);
-	if (fd < 0 || (events == -1 && PyErr_Occurred()))
-		return NULL;
-	if (events == 0 || events & ~(EVENT_READ | EVENT_WRITE))
-		return PyErr_Format(PyExc_ValueError, "Invalid events: %R",
-		    args[1]);
-	fd_obj = PyLong_FromLong(fd);
-	if (!fd_obj)
-		return NULL;
-	has = PyDict_Contains(a->map, fd_obj);
-	if (has == is_new && has >= 0)
-		PyErr_Format(PyExc_KeyError, is_new ?
-		    "%R is already registered" : "%R is not registered",
-		    args[0]);
-	if (has < 0 || has == is_new)
-		goto out;
-	w = watch_get(a, fd);
-	if (!w)
-		goto out;
-	err = is_new ? loop_add(&a->shard->loop, &w->io, poll_events(events)) :
-	    loop_mod(&a->shard->loop, &w->io, poll_events(events));
-	if (err) {
-		errno = -err;
-		PyErr_SetFromErrno(PyExc_OSError);
-		goto out;
-	}
-	key = PyObject_CallFunction(a->key_type, "OOlO", args[0], fd_obj,
-	    events, data);
-	if (key && PyDict_SetItem(a->map, fd_obj, key) == -1)
-		Py_CLEAR(key);
-out:
-	Py_DECREF(fd_obj);
-	return key;
-}
+/* ---- time ---- */
 
 static PyObject *
-selector_register(struct aloop *a, PyObject *const *args, Py_ssize_t n)
+loop_time(PyObject *self, PyObject *unused)
 {
-	return set_key(a, args, n, true);
-}
-
-static PyObject *
-selector_modify(struct aloop *a, PyObject *const *args, Py_ssize_t n)
-{
-	return set_key(a, args, n, false);
-}
-
-/* The key of <fileobj>, a new reference; KeyError when there is none. */
-static PyObject *
-selector_get_key(struct aloop *a, PyObject *fileobj)
-{
-	int fd = fd_of(fileobj);
-	PyObject *fd_obj, *key = NULL;
-
-	if (fd < 0)
-		return NULL;
-	fd_obj = PyLong_FromLong(fd);
-	if (fd_obj && PyDict_GetItemRef(a->map, fd_obj, &key) == 0)
-		PyErr_Format(PyExc_KeyError, "%R is not registered", fileobj);
-	Py_XDECREF(fd_obj);
-	return key;
-}
-
-static PyObject *
-selector_unregister(struct aloop *a, PyObject *fileobj)
-{
-	PyObject *key = selector_get_key(a, fileobj);
-	PyObject *fd_obj;
-	struct watch *w;
-	int fd;
-
-	if (!key)
-		return NULL;
-	fd = fd_of(fileobj);
-	w = a->watch[fd];
-	/* A descriptor that is closed already is polled no more anyway. */
-	loop_del(&a->shard->loop, &w->io);
-	list_del(&w->node);
-	w->events = 0;
-	fd_obj = PyLong_FromLong(fd);
-	if (!fd_obj || PyDict_DelItem(a->map, fd_obj) == -1)
-		Py_CLEAR(key);
-	Py_XDECREF(fd_obj);
-	return key;
-}
-
-static PyObject *
-selector_get_map(struct aloop *a, PyObject *unused)
-{
+	(void)self;
 	(void)unused;
-	return Py_NewRef(a->map);
+	return PyFloat_FromDouble(aloop_now());
 }
 
-/* What fired, as [(SelectorKey, events)]. */
-static PyObject *
-fired_list(struct aloop *a)
-{
-	PyObject *out = PyList_New(0);
-	struct list *n;
+/* ---- arguments ---- */
 
-	while (out && (n = list_pop(&a->fired))) {
-		struct watch *w = container_of(n, struct watch, node);
-		PyObject *fd = PyLong_FromLong(w->io.fd);
-		PyObject *key = NULL, *pair = NULL;
-		long want, got;
-
-		/* Errors wake both sides, as selectors.EpollSelector does. */
-		got = (w->events & ~(uint32_t)EPOLLIN ? EVENT_WRITE : 0) |
-		    (w->events & ~(uint32_t)EPOLLOUT ? EVENT_READ : 0);
-		w->events = 0;
-		if (fd && PyDict_GetItemRef(a->map, fd, &key) == 1) {
-			want = PyLong_AsLong(PyTuple_GET_ITEM(key, 2));
-			pair = Py_BuildValue("(Ol)", key, got & want);
-			if (!pair || PyList_Append(out, pair) == -1)
-				Py_CLEAR(out);
-		}
-		Py_XDECREF(pair);
-		Py_XDECREF(key);
-		Py_XDECREF(fd);
-	}
-	if (PyErr_Occurred())
-		Py_CLEAR(out);
-	return out;
-}
+/* What call_soon(callback, *args, context=None) and the others are given. */
+struct call {
+	PyObject *const *args;		/* of the callback */
+	Py_ssize_t n;
+	PyObject *context;		/* borrowed, or NULL */
+};
 
 /*
- * What a request's steps may have given to asyncio meanwhile.  The heap is
- * asked anew each time: _run_once() replaces it.
+ * The <first> arguments are the method's own.  false: not the usual form,
+ * asyncio's own method shall say what it is.
  */
-struct marks {
-	PyObject *first;		/* compared, never used: borrowed */
-	Py_ssize_t timers;
-};
-
-static int
-take_marks(struct aloop *a, struct marks *m, bool *queued)
+static bool
+parse_call(struct aloop *l, struct call *c, PyObject *const *args,
+           size_t nargsf, PyObject *names, Py_ssize_t first)
 {
-	struct pystate *st = a->st;
-	PyObject *heap = PyObject_GetAttr(st->loop, st->s.scheduled);
-	PyObject *ready = PyObject_GetAttr(st->loop, st->s.ready);
-	PyObject *stopping = PyObject_GetAttr(st->loop, st->s.stopping);
-	int err = -1;
+	Py_ssize_t n = PyVectorcall_NARGS(nargsf);
 
-	if (heap && ready && stopping && PyList_Check(heap)) {
-		m->timers = PyList_GET_SIZE(heap);
-		m->first = m->timers > 0 ? PyList_GET_ITEM(heap, 0) : NULL;
-		*queued = PyObject_Size(ready) > 0 || stopping == Py_True;
-		err = 0;
-	}
-	Py_XDECREF(heap);
-	Py_XDECREF(ready);
-	Py_XDECREF(stopping);
+	if (l->debug || l->closed || n < first)
+		return false;
+	c->args = args + first;
+	c->n = n - first;
+	c->context = NULL;
+	if (!names || PyTuple_GET_SIZE(names) == 0)
+		return true;
+	/* Names of keywords are interned, and so is ours. */
+	if (PyTuple_GET_SIZE(names) != 1 || PyTuple_GET_ITEM(names, 0) !=
+	    PyTuple_GET_ITEM(l->al->kw_context, 0))
+		return false;
+	if (args[n] != Py_None)
+		c->context = args[n];
+	return true;
+}
+
+static PyObject *
+args_tuple(struct aloop *l, const struct call *c)
+{
+	PyObject *t;
+
+	if (c->n == 0)
+		return Py_NewRef(l->al->no_args);
+	t = PyTuple_New(c->n);
+	for (Py_ssize_t i = 0; t && i < c->n; i++)
+		PyTuple_SET_ITEM(t, i, Py_NewRef(c->args[i]));
+	return t;
+}
+
+static PyObject *
+context_of(const struct call *c)
+{
+	return c->context ? Py_NewRef(c->context) : PyContext_CopyCurrent();
+}
+
+/* asyncio's own <method>, with the arguments as they came. */
+static PyObject *
+stock_call(PyObject *method, PyObject *self, PyObject *const *args,
+           size_t nargsf, PyObject *names)
+{
+	Py_ssize_t n = PyVectorcall_NARGS(nargsf);
+	Py_ssize_t all = n + (names ? PyTuple_GET_SIZE(names) : 0);
+	PyObject **v = mem_try((size_t)(all + 1) * sizeof(*v));
+	PyObject *r;
+
+	if (!v)
+		return PyErr_NoMemory();
+	v[0] = self;
+	for (Py_ssize_t i = 0; i < all; i++)
+		v[i + 1] = args[i];
+	r = PyObject_Vectorcall(method, v, (size_t)n + 1, names);
+	mem_free(v);
+	return r;
+}
+
+/* ---- call_soon ---- */
+
+static PyObject *
+add_ready(struct aloop *l, PyObject *callback, const struct call *c)
+{
+	PyObject *h = handle_new(l->al, (PyObject *)l, callback,
+	    args_tuple(l, c), context_of(c));
+
+	if (h && ready_push(l->ready, h) == -1)
+		Py_CLEAR(h);
+	return h;
+}
+
+static PyObject *
+loop_call_soon(PyObject *self, PyObject *const *args, Py_ssize_t n,
+               PyObject *names)
+{
+	struct aloop *l = aloop_of(self);
+	struct call c;
+
+	if (!parse_call(l, &c, args, (size_t)n, names, 1))
+		return stock_call(l->al->stock.call_soon, self, args,
+		    (size_t)n, names);
+	return add_ready(l, args[0], &c);
+}
+
+/* Any thread.  What wakes the loop may be replaced by a subclass. */
+static PyObject *
+loop_call_soon_threadsafe(PyObject *self, PyObject *const *args, Py_ssize_t n,
+                          PyObject *names)
+{
+	struct aloop *l = aloop_of(self);
+	PyObject *h, *woken;
+	struct call c;
+
+	if (!parse_call(l, &c, args, (size_t)n, names, 1))
+		return stock_call(l->al->stock.call_soon_threadsafe, self,
+		    args, (size_t)n, names);
+	h = add_ready(l, args[0], &c);
+	if (!h)
+		return NULL;
+	woken = PyObject_CallMethodNoArgs(self, l->al->s.write_to_self);
+	if (!woken)
+		Py_CLEAR(h);
+	Py_XDECREF(woken);
+	return h;
+}
+
+static PyObject *
+loop_wake_up(PyObject *self, PyObject *unused)
+{
+	struct selector *sel = aloop_selector(aloop_of(self));
+
+	(void)unused;
+	if (sel)
+		selector_wake(sel);
+	Py_RETURN_NONE;
+}
+
+static PyObject *
+loop_add_callback(PyObject *self, PyObject *h)
+{
+	struct aloop *l = aloop_of(self);
+	int cancelled = handle_is_cancelled(l->al, h);
+
+	if (cancelled == -1 || (!cancelled && ready_push(l->ready, h) == -1))
+		return NULL;
+	Py_RETURN_NONE;
+}
+
+/* ---- timers ---- */
+
+static bool
+is_time(PyObject *o)
+{
+	return PyFloat_CheckExact(o) || PyLong_CheckExact(o);
+}
+
+/* <when> is stolen. */
+static PyObject *
+add_timer(struct aloop *l, PyObject *when, PyObject *callback,
+          const struct call *c)
+{
+	PyObject *h = NULL;
+	double at = PyFloat_AsDouble(when);
+
+	if (at != -1 || !PyErr_Occurred())
+		h = timer_handle_new(l->al, (PyObject *)l, when, at, callback,
+		    args_tuple(l, c), context_of(c));
+	Py_DECREF(when);
+	if (h && theap_push(l->al, l->scheduled, h) == -1)
+		Py_CLEAR(h);
+	return h;
+}
+
+static PyObject *
+loop_call_at(PyObject *self, PyObject *const *args, Py_ssize_t n,
+             PyObject *names)
+{
+	struct aloop *l = aloop_of(self);
+	struct call c;
+
+	if (!parse_call(l, &c, args, (size_t)n, names, 2) ||
+	    !is_time(args[0]))
+		return stock_call(l->al->stock.call_at, self, args, (size_t)n,
+		    names);
+	return add_timer(l, Py_NewRef(args[0]), args[1], &c);
+}
+
+static PyObject *
+loop_call_later(PyObject *self, PyObject *const *args, Py_ssize_t n,
+                PyObject *names)
+{
+	struct aloop *l = aloop_of(self);
+	PyObject *when;
+	struct call c;
+	double delay;
+
+	if (!parse_call(l, &c, args, (size_t)n, names, 2) ||
+	    !is_time(args[0]) || l->own_time)
+		return stock_call(l->al->stock.call_later, self, args,
+		    (size_t)n, names);
+	delay = PyFloat_AsDouble(args[0]);
+	if (delay == -1 && PyErr_Occurred())
+		return NULL;
+	when = PyFloat_FromDouble(aloop_now() + delay);
+	return when ? add_timer(l, when, args[1], &c) : NULL;
+}
+
+static PyObject *
+loop_timer_cancelled(PyObject *self, PyObject *h)
+{
+	struct aloop *l = aloop_of(self);
+
+	if (handle_is_timer(l->al, h) &&
+	    ((struct timer_handle *)h)->scheduled == Py_True)
+		l->n_cancelled++;
+	Py_RETURN_NONE;
+}
+
+/* ---- small things ---- */
+
+static PyObject *
+loop_create_future(PyObject *self, PyObject *unused)
+{
+	struct aloop *l = aloop_of(self);
+	PyTypeObject *type = l->al->future_type;
+	PyObject *f;
+
+	(void)unused;
+	if (l->debug)
+		return PyObject_CallOneArg(l->al->stock.create_future, self);
+	f = type->tp_alloc(type, 0);
+	if (f && type->tp_init(f, l->al->no_args, l->future_kwargs) == -1)
+		Py_CLEAR(f);
+	return f;
+}
+
+static PyObject *
+loop_get_debug(PyObject *self, PyObject *unused)
+{
+	(void)unused;
+	return PyBool_FromLong(aloop_of(self)->debug);
+}
+
+static PyObject *
+loop_is_running(PyObject *self, PyObject *unused)
+{
+	(void)unused;
+	return PyBool_FromLong(aloop_of(self)->thread_id != Py_None);
+}
+
+static PyObject *
+loop_is_closed(PyObject *self, PyObject *unused)
+{
+	(void)unused;
+	return PyBool_FromLong(aloop_of(self)->closed);
+}
+
+static PyObject *
+loop_check_closed(PyObject *self, PyObject *unused)
+{
+	(void)unused;
+	if (!aloop_of(self)->closed)
+		Py_RETURN_NONE;
+	PyErr_SetString(PyExc_RuntimeError, "Event loop is closed");
+	return NULL;
+}
+
+static PyObject *
+loop_stop(PyObject *self, PyObject *unused)
+{
+	(void)unused;
+	aloop_of(self)->stopping = 1;
+	Py_RETURN_NONE;
+}
+
+/* ---- attributes ---- */
+
+static PyObject *
+get_ready(PyObject *self, void *unused)
+{
+	(void)unused;
+	return Py_NewRef(aloop_of(self)->ready);
+}
+
+/* The queue stays; what is assigned is what it holds from now on. */
+static int
+set_ready(PyObject *self, PyObject *value, void *unused)
+{
+	struct ready *q = aloop_of(self)->ready;
+	PyObject *list = value ? PySequence_List(value) : NULL, *h;
+	int err = list ? 0 : -1;
+
+	(void)unused;
+	if (!value)
+		PyErr_SetString(PyExc_AttributeError, "_ready stays");
+	if (err)
+		return -1;
+	while ((h = ready_pop(q)))
+		Py_DECREF(h);
+	for (Py_ssize_t i = 0; !err && i < PyList_GET_SIZE(list); i++)
+		err = ready_push(q, PyList_GET_ITEM(list, i));
+	Py_DECREF(list);
 	return err;
 }
 
-/*
- * Drained, and what requests do after their response is done, too; or the
- * graceful timeout is over.
- */
-static bool
-is_over(const struct aloop *a)
-{
-	const struct shard *s = a->shard;
-
-	return s->over || (shard_is_over(s) && a->st->n_tasks == 0);
-}
-
-/* Waiting, reading, writing: all that needs no GIL, without it. */
-static void
-without_gil(struct aloop *a, int64_t ns)
-{
-	PyThreadState *ts = PyEval_SaveThread();
-
-	atomic_store_explicit(&a->shard->slot->busy_since, 0,
-	    memory_order_relaxed);
-	shard_flush(a->shard);
-	/* The last connection may just have gone: then nothing wakes us. */
-	shard_poll(a->shard, a->serving && is_over(a) ? 0 : ns);
-	atomic_store_explicit(&a->shard->slot->busy_since, a->shard->loop.now,
-	    memory_order_relaxed);
-	PyEval_RestoreThread(ts);
-}
-
-static int
-stop_loop(struct aloop *a)
-{
-	PyObject *r;
-
-	a->serving = false;
-	r = PyObject_CallMethodNoArgs(a->st->loop, a->st->s.stop);
-	Py_XDECREF(r);
-	return r ? 0 : -1;
-}
-
-/* Whole turns until asyncio is needed.  -1 with an exception. */
-static int
-run_turns(struct aloop *a, int64_t ns)
-{
-	uint64_t until = ns < 0 ? 0 : clock_ns() + (uint64_t)ns;
-	struct marks before, after;
-	bool queued = false;
-
-	if (take_marks(a, &before, &queued) == -1)
-		return -1;
-	for (;;) {
-		uint64_t now;
-
-		without_gil(a, queued ? 0 : ns);
-		if (PyErr_CheckSignals() == -1)
-			return -1;
-		shard_run(a->shard);
-		if (is_over(a) && a->serving)
-			return stop_loop(a);
-		if (!list_empty(&a->fired) || ns == 0)
-			return 0;
-		if (take_marks(a, &after, &queued) == -1)
-			return -1;
-		if (queued || after.first != before.first ||
-		    after.timers != before.timers)
-			return 0;
-		if (ns < 0)
-			continue;
-		now = clock_ns();
-		if (now >= until)
-			return 0;
-		ns = (int64_t)(until - now);
-	}
-}
-
 static PyObject *
-selector_select(struct aloop *a, PyObject *const *args, Py_ssize_t n)
-{
-	int64_t ns = -1;
-
-	if (n > 0 && args[0] != Py_None) {
-		double s = PyFloat_AsDouble(args[0]);
-
-		if (s == -1.0 && PyErr_Occurred())
-			return NULL;
-		/* A day is enough for one wait, and fits. */
-		ns = s <= 0 ? 0 : (int64_t)(MIN(s, 86400.0) * 1e9);
-	}
-	if (a->serving) {
-		if (run_turns(a, ns) == -1)
-			return NULL;
-	} else {
-		without_gil(a, ns);
-		if (PyErr_CheckSignals() == -1)
-			return NULL;
-	}
-	return fired_list(a);
-}
-
-static PyObject *
-selector_close(struct aloop *a, PyObject *unused)
+get_scheduled(PyObject *self, void *unused)
 {
 	(void)unused;
-	for (unsigned i = 0; i < a->n_watch; i++) {
-		if (!a->watch[i])
-			continue;
-		list_del(&a->watch[i]->node);
-		mem_free(a->watch[i]);
-	}
-	mem_free(a->watch);
-	a->watch = NULL;
-	a->n_watch = 0;
-	PyDict_Clear(a->map);
-	Py_RETURN_NONE;
+	return Py_NewRef(aloop_of(self)->scheduled);
 }
 
-static PyObject *
-selector_serve(struct aloop *a, PyObject *on)
+static int
+set_scheduled(PyObject *self, PyObject *value, void *unused)
 {
-	int yes = PyObject_IsTrue(on);
-
-	if (yes < 0)
-		return NULL;
-	a->serving = yes;
-	Py_RETURN_NONE;
+	(void)unused;
+	if (!value || !PyList_CheckExact(value)) {
+		PyErr_SetString(PyExc_TypeError, "_scheduled must be a list");
+		return -1;
+	}
+	Py_SETREF(aloop_of(self)->scheduled, Py_NewRef(value));
+	return 0;
 }
 
+/* A truth value at the offset in <place>; asyncio may assign any object. */
 static PyObject *
-selector_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+get_flag(PyObject *self, void *place)
 {
-	PyObject *selectors = NULL;
-	struct aloop *a;
+	return PyBool_FromLong(*((char *)self + (size_t)place));
+}
 
-	(void)kwargs;
-	a = (struct aloop *)type->tp_alloc(type, 0);
-	if (!a)
-		return NULL;
-	a->st = PyType_GetModuleState(type);
-	a->shard = a->st->shard;
-	list_init(&a->fired);
-	a->map = PyTuple_GET_SIZE(args) == 1 ?
-	    Py_NewRef(PyTuple_GET_ITEM(args, 0)) : NULL;
-	if (!a->map || !PyDict_Check(a->map)) {
-		PyErr_SetString(PyExc_TypeError, "Selector(map): a dict");
-		Py_DECREF(a);
-		return NULL;
-	}
-	selectors = PyImport_ImportModule("selectors");
-	if (selectors)
-		a->key_type = PyObject_GetAttrString(selectors, "SelectorKey");
-	Py_XDECREF(selectors);
-	if (!a->key_type) {
-		Py_DECREF(a);
-		return NULL;
-	}
-	a->st->aloop = a;
-	return (PyObject *)a;
+static int
+set_flag(PyObject *self, PyObject *value, void *place)
+{
+	int yes = value ? PyObject_IsTrue(value) : 0;
+
+	if (yes == -1)
+		return -1;
+	*((char *)self + (size_t)place) = (char)yes;
+	return 0;
+}
+
+#define FLAG(name, member) { name, get_flag, set_flag, NULL, \
+	(void *)offsetof(struct aloop, member) }
+
+static PyGetSetDef loop_getset[] = {
+	{ "_ready", get_ready, set_ready, NULL, NULL },
+	{ "_scheduled", get_scheduled, set_scheduled, NULL, NULL },
+	FLAG("_stopping", stopping),
+	FLAG("_closed", closed),
+	FLAG("_debug", debug),
+	FLAG("_lasting", lasting),
+	{ NULL, NULL, NULL, NULL, NULL }
+};
+
+static PyMemberDef loop_members[] = {
+	{ "_selector", Py_T_OBJECT_EX, offsetof(struct aloop, selector), 0,
+	    NULL },
+	{ "_thread_id", Py_T_OBJECT_EX, offsetof(struct aloop, thread_id), 0,
+	    NULL },
+	{ "_timer_cancelled_count", Py_T_PYSSIZET,
+	    offsetof(struct aloop, n_cancelled), 0, NULL },
+	{ "_clock_resolution", Py_T_DOUBLE,
+	    offsetof(struct aloop, resolution), 0, NULL },
+	{ NULL, 0, 0, 0, NULL }
+};
+
+/* ---- life ---- */
+
+static int
+loop_traverse(PyObject *self, visitproc visit, void *arg)
+{
+	struct aloop *l = aloop_of(self);
+
+	Py_VISIT(l->ready);
+	Py_VISIT(l->scheduled);
+	Py_VISIT(l->selector);
+	Py_VISIT(l->thread_id);
+	Py_VISIT(l->future_kwargs);
+	Py_VISIT(Py_TYPE(self));
+	return 0;
+}
+
+/* asyncio's __del__ still asks a loop that is being cleared: it stays one. */
+static int
+loop_clear(PyObject *self)
+{
+	struct aloop *l = aloop_of(self);
+	PyObject *h;
+
+	while (l->ready && (h = ready_pop(l->ready)))
+		Py_DECREF(h);
+	Py_CLEAR(l->selector);
+	Py_CLEAR(l->future_kwargs);
+	return 0;
 }
 
 static void
-selector_dealloc(struct aloop *a)
+loop_dealloc(PyObject *self)
 {
-	PyTypeObject *type = Py_TYPE(a);
+	struct aloop *l = aloop_of(self);
+	PyTypeObject *type = Py_TYPE(self);
 
-	if (a->st && a->st->aloop == a)
-		a->st->aloop = NULL;
-	if (a->map)
-		Py_XDECREF(selector_close(a, NULL));
-	Py_XDECREF(a->map);
-	Py_XDECREF(a->key_type);
-	type->tp_free(a);
+	PyObject_GC_UnTrack(self);
+	loop_clear(self);
+	Py_XDECREF(l->ready);
+	Py_XDECREF(l->scheduled);
+	Py_XDECREF(l->thread_id);
+	type->tp_free(self);
 	Py_DECREF(type);
 }
 
-static PyMethodDef selector_methods[] = {
-	{ "register", PY_METHOD(selector_register), METH_FASTCALL, NULL },
-	{ "modify", PY_METHOD(selector_modify), METH_FASTCALL, NULL },
-	{ "unregister", PY_METHOD(selector_unregister), METH_O, NULL },
-	{ "select", PY_METHOD(selector_select), METH_FASTCALL, NULL },
-	{ "close", PY_METHOD(selector_close), METH_NOARGS, NULL },
-	{ "get_map", PY_METHOD(selector_get_map), METH_NOARGS, NULL },
-	{ "get_key", PY_METHOD(selector_get_key), METH_O, NULL },
-	{ "serve", PY_METHOD(selector_serve), METH_O,
-	    "serve(on): run the shard's turns inside select() from now on." },
+/* Whether <type> has another <name> than <base>; -1 with an exception. */
+static int
+replaces(PyTypeObject *type, PyObject *base, const char *name)
+{
+	PyObject *its = PyObject_GetAttrString((PyObject *)type, name);
+	PyObject *usual = PyObject_GetAttrString(base, name);
+	int differs = its && usual ? its != usual : -1;
+
+	Py_XDECREF(its);
+	Py_XDECREF(usual);
+	return differs;
+}
+
+/* What a subclass does otherwise is asked once, not at each use. */
+static int
+look_at_type(struct aloop *l, PyTypeObject *type)
+{
+	PyObject *ours = (PyObject *)l->al->loop_type;
+	int own_time = replaces(type, ours, "time");
+	int own_turn = replaces(type, ours, "_run_once");
+	int own_events = replaces(type, l->al->selector_loop,
+	    "_process_events");
+
+	if (own_time == -1 || own_turn == -1 || own_events == -1)
+		return -1;
+	l->own_time = own_time;
+	l->own_turn = own_turn;
+	l->own_events = own_events;
+	return 0;
+}
+
+static PyObject *
+loop_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+	PyObject *self = type->tp_alloc(type, 0);
+	struct aloop *l = aloop_of(self);
+
+	(void)args;
+	(void)kwargs;
+	if (!self)
+		return NULL;
+	l->st = mod_state(type);
+	l->al = l->st->al;
+	l->thread_id = Py_NewRef(Py_None);
+	l->ready = ready_new(l->al->ready_type);
+	l->scheduled = PyList_New(0);
+	l->future_kwargs = PyDict_New();
+	if (!l->ready || !l->scheduled || !l->future_kwargs ||
+	    PyDict_SetItem(l->future_kwargs, l->al->s.loop, self) == -1 ||
+	    look_at_type(l, type) == -1)
+		Py_CLEAR(self);
+	return self;
+}
+
+#define FAST(fn) PY_METHOD(fn), METH_FASTCALL | METH_KEYWORDS, NULL
+
+static PyMethodDef loop_methods[] = {
+	{ "call_soon", FAST(loop_call_soon) },
+	{ "call_soon_threadsafe", FAST(loop_call_soon_threadsafe) },
+	{ "call_at", FAST(loop_call_at) },
+	{ "call_later", FAST(loop_call_later) },
+	{ "time", loop_time, METH_NOARGS, NULL },
+	{ "stop", loop_stop, METH_NOARGS, NULL },
+	{ "run_forever", aloop_run_forever, METH_NOARGS, NULL },
+	{ "create_future", loop_create_future, METH_NOARGS, NULL },
+	{ "get_debug", loop_get_debug, METH_NOARGS, NULL },
+	{ "is_running", loop_is_running, METH_NOARGS, NULL },
+	{ "is_closed", loop_is_closed, METH_NOARGS, NULL },
+	{ "_check_closed", loop_check_closed, METH_NOARGS, NULL },
+	{ "_run_once", aloop_run_once, METH_NOARGS, NULL },
+	{ "_write_to_self", loop_wake_up, METH_NOARGS, NULL },
+	{ "_add_callback", loop_add_callback, METH_O, NULL },
+	{ "_timer_handle_cancelled", loop_timer_cancelled, METH_O, NULL },
 	{ NULL, NULL, 0, NULL }
 };
 
-static PyType_Slot selector_slots[] = {
-	{ Py_tp_new, selector_new },
-	{ Py_tp_dealloc, selector_dealloc },
-	{ Py_tp_methods, selector_methods },
+static PyType_Slot loop_slots[] = {
+	{ Py_tp_new, loop_new },
+	{ Py_tp_dealloc, loop_dealloc },
+	{ Py_tp_traverse, loop_traverse },
+	{ Py_tp_clear, loop_clear },
+	{ Py_tp_methods, loop_methods },
+	{ Py_tp_members, loop_members },
+	{ Py_tp_getset, loop_getset },
 	{ 0, NULL }
 };
 
-static PyType_Spec selector_spec = {
-	.name = "_shoal.Selector",
+static PyType_Spec loop_spec = {
+	.name = "_shoal.EventLoop",
 	.basicsize = sizeof(struct aloop),
-	.flags = Py_TPFLAGS_DEFAULT,
-	.slots = selector_slots,
+	.flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE |
+	    Py_TPFLAGS_HAVE_GC,
+	.slots = loop_slots,
+};
+
+/* ---- the interpreter's part ---- */
+
+static int
+make_names(struct aloop_state *al)
+{
+#define X(member, text) \
+	al->s.member = PyUnicode_InternFromString(text); \
+	if (!al->s.member) \
+		return -1;
+	ALOOP_NAMES(X)
+#undef X
+	al->no_args = PyTuple_New(0);
+	al->kw_context = Py_BuildValue("(N)",
+	    PyUnicode_InternFromString("context"));
+	return al->no_args && al->kw_context ? 0 : -1;
+}
+
+/* What is asyncio's own. */
+static int
+find_stock(struct aloop_state *al, PyObject *asyncio)
+{
+	PyObject *base = PyObject_GetAttrString(asyncio, "BaseEventLoop");
+	PyObject *sel = PyObject_GetAttrString(asyncio, "SelectorEventLoop");
+	bool ok = base && sel;
+
+#define TAKE(where, from, name) do { \
+	where = ok ? (void *)PyObject_GetAttrString(from, name) : NULL; \
+	ok = ok && where; \
+} while (0)
+	TAKE(al->stock_handle, asyncio, "Handle");
+	TAKE(al->stock_timer, asyncio, "TimerHandle");
+	TAKE(al->future_type, asyncio, "Future");
+	TAKE(al->stock.call_soon, base, "call_soon");
+	TAKE(al->stock.call_soon_threadsafe, base, "call_soon_threadsafe");
+	TAKE(al->stock.call_at, base, "call_at");
+	TAKE(al->stock.call_later, base, "call_later");
+	TAKE(al->stock.run_forever, base, "run_forever");
+	TAKE(al->stock.run_once, base, "_run_once");
+	TAKE(al->stock.create_future, base, "create_future");
+#undef TAKE
+	al->selector_loop = sel;
+	Py_XDECREF(base);
+	return ok ? 0 : -1;
+}
+
+static int
+make_types(struct aloop_state *al, PyObject *module)
+{
+	al->ready_type = ready_make_type(module);
+	al->loop_type = (PyTypeObject *)PyType_FromModuleAndSpec(module,
+	    &loop_spec, NULL);
+	if (!al->ready_type || !al->loop_type)
+		return -1;
+	return handle_add_types(al, module);
+}
+
+/* Not before it is needed: asyncio takes long to import. */
+static PyObject *
+event_loop(PyObject *module, PyObject *unused)
+{
+	struct pystate *st = PyModule_GetState(module);
+	struct aloop_state *al = st->al;
+	PyObject *asyncio;
+	int err;
+
+	(void)unused;
+	if (!al) {
+		al = mem_zero(sizeof(*al));
+		asyncio = PyImport_ImportModule("asyncio");
+		err = !asyncio || make_names(al) == -1 ||
+		    find_stock(al, asyncio) == -1 ||
+		    make_types(al, module) == -1;
+		Py_XDECREF(asyncio);
+		if (err)
+			return NULL;
+		st->al = al;
+	}
+	return Py_NewRef(al->loop_type);
+}
+
+static PyMethodDef module_methods[] = {
+	{ "event_loop", event_loop, METH_NOARGS,
+	    "event_loop(): the type under which loop.py puts asyncio's." },
+	{ NULL, NULL, 0, NULL }
 };
 
 int
 aloop_add_types(struct pystate *st, PyObject *module)
 {
-	st->selector_type = (PyTypeObject *)PyType_FromModuleAndSpec(module,
-	    &selector_spec, NULL);
-	if (!st->selector_type)
+	if (PyModule_AddFunctions(module, module_methods) == -1)
 		return -1;
-	return PyModule_AddType(module, st->selector_type);
+	return selector_add_type(st, module);
 }

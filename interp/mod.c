@@ -208,7 +208,42 @@ mod_serve_wsgi(PyObject *m, PyObject *unused)
 	Py_RETURN_NONE;
 }
 
+/* interp/py/<name>.py as the module _shoal_<name>; a new reference. */
+static PyObject *
+embedded(const char *name)
+{
+	const struct embed *e = embed_files;
+	char module[40], path[40];
+	PyObject *code, *made = NULL;
+
+	snprintf(module, sizeof(module), "_shoal_%s", name);
+	snprintf(path, sizeof(path), "<shoal>/%s.py", name);
+	made = PyImport_AddModule(module);
+	if (!made || PyDict_GetItemString(PyModule_GetDict(made), "__file__"))
+		return Py_XNewRef(made);
+	made = NULL;
+	while (e->name && strcmp(e->name, name) != 0)
+		e++;
+	if (!e->name)
+		return PyErr_Format(PyExc_ImportError, "no %s", path);
+	code = Py_CompileString(e->data, path, Py_file_input);
+	if (code)
+		made = PyImport_ExecCodeModuleEx(module, code, path);
+	Py_XDECREF(code);
+	return made;
+}
+
+static PyObject *
+mod_embedded(PyObject *m, PyObject *name)
+{
+	const char *text = PyUnicode_AsUTF8(name);
+
+	(void)m;
+	return text ? embedded(text) : NULL;
+}
+
 static PyMethodDef methods[] = {
+	{ "embedded", mod_embedded, METH_O, NULL },
 	{ "log", mod_log, METH_VARARGS, NULL },
 	{ "claim_failure", mod_claim_failure, METH_NOARGS, NULL },
 	{ "failed", mod_failed, METH_O, NULL },
@@ -245,6 +280,14 @@ PyObject *
 PyInit__shoal(void)
 {
 	return PyModuleDef_Init(&def);
+}
+
+struct pystate *
+mod_state(PyTypeObject *type)
+{
+	PyObject *m = PyType_GetModuleByDef(type, &def);
+
+	return m ? state(m) : NULL;
 }
 
 /* The process's whole CPU mask for a shard that is pinned, else None. */
@@ -304,23 +347,6 @@ make_config(const struct berth *b)
 	    "cpus", cpu_set_of(s));
 }
 
-/* boot.py as a module; borrowed from st->boot afterwards. */
-static PyObject *
-make_boot(void)
-{
-	const struct embed *e = embed_files;
-	PyObject *code, *module = NULL;
-
-	while (e->name && strcmp(e->name, "boot") != 0)
-		e++;
-	code = Py_CompileString(e->data, "<shoal>/boot.py", Py_file_input);
-	if (code)
-		module = PyImport_ExecCodeModuleEx("_shoal_boot", code,
-		    "<shoal>/boot.py");
-	Py_XDECREF(code);
-	return module;
-}
-
 /* The shard's own log belongs to the token, this one to the GIL. */
 static void
 open_log(struct pystate *st)
@@ -350,7 +376,7 @@ mod_attach(struct berth *b)
 	config = make_config(b);
 	if (!config || PyModule_AddObjectRef(m, "config", config) == -1)
 		goto fail;
-	st->boot = make_boot();
+	st->boot = embedded("boot");
 	if (!st->boot)
 		goto fail;
 	st->format_exc = PyObject_GetAttrString(st->boot, "format_exception");

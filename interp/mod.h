@@ -16,4 +16,7 @@ PyObject *PyInit__shoal(void);
 /* Imports _shoal and ties it to the shard; NULL with an exception. */
 struct pystate *mod_attach(struct berth *b);
 
+/* The state of the module that defines <type>, or a base of it. */
+struct pystate *mod_state(PyTypeObject *type);
+
 #endif

@@ -18,7 +18,7 @@
 #include "core/log.h"
 #include "interp/py.h"
 
-struct aloop;
+struct aloop_state;
 struct berth;
 struct rsgi;
 struct scope_cache;
@@ -72,9 +72,6 @@ struct wsgi;
 	X(close, "close") \
 	X(join, "join") \
 	X(stop, "stop") \
-	X(ready, "_ready") \
-	X(scheduled, "_scheduled") \
-	X(stopping, "_stopping") \
 	X(request_name, "request")
 
 struct state_names {
@@ -118,7 +115,7 @@ struct pystate {
 	PyObject *empty_str;
 	PyObject *more_false;		/* for http.request messages */
 
-	struct aloop *aloop;		/* set by the selector */
+	struct aloop_state *al;		/* made with the first event loop */
 	struct scope_cache *cache;
 	struct wpool *wpool;
 	struct rsgi *rsgi;

@@ -12,7 +12,8 @@ The C side is the module ``_shoal``:
 ``_shoal.log(level, text)``
 ``_shoal.claim_failure()``, ``_shoal.failed(what)``, ``_shoal.refused(module)``
 ``_shoal.load_begin()``, ``_shoal.load_end()``   one import of an application at a time
-``_shoal.Selector``     the shard's turn, as asyncio's selector
+``_shoal.embedded(name)``   the module of another file beside this one
+``_shoal.Selector``, ``_shoal.event_loop()``   what the event loop is made of (loop.py)
 ``_shoal.rsgi_names()``  the module granian.rsgi without Granian
 ``_shoal.setup(kind, app, loop, state)``, ``_shoal.listen()``, ``_shoal.serve_wsgi()``
 """
@@ -460,52 +461,18 @@ def serve_wsgi():
     return 0
 
 
-class KeysByFd(dict):
-    """{descriptor: SelectorKey}; looked up by a file object, too, as in selectors."""
-
-    def get(self, fileobj, default=None):
-        fd = fileobj if isinstance(fileobj, int) else fileobj.fileno()
-        return super().get(fd, default)
-
-    def __getitem__(self, fileobj):
-        fd = fileobj if isinstance(fileobj, int) else fileobj.fileno()
-        return super().__getitem__(fd)
-
-
 def make_loop():
-    """The shard's event loop: asyncio's own, on the shard's selector."""
+    """The shard's event loop, and asyncio's current one."""
     import asyncio
 
-    class Loop(asyncio.SelectorEventLoop):
-        """asyncio's loop for Unix, whose selector runs the shard's turns."""
-
-        def _run_once(self):
-            # asyncio lets these leave run_forever(): here they are one task's.
-            try:
-                super()._run_once()
-            except (SystemExit, KeyboardInterrupt) as error:
-                _shoal.log("error", "A task or callback raised: " + format_exception(error))
-
-        def add_signal_handler(self, sig, callback, *args):
-            """As asyncio's; in a shard that shares its process a warning."""
-            if CONFIG["own_interpreter"]:
-                warn_of_signal("loop.add_signal_handler()", sig)
-                return
-            super().add_signal_handler(sig, callback, *args)
-
-        def remove_signal_handler(self, sig):
-            """As asyncio's; False in a shard that shares its process."""
-            return False if CONFIG["own_interpreter"] else super().remove_signal_handler(sig)
-
-    selector = _shoal.Selector(KeysByFd())
-    loop = Loop(selector)
+    loop = _shoal.embedded("loop").Loop()
     asyncio.set_event_loop(loop)
-    return loop, selector
+    return loop
 
 
 def serve_async(app, kind):
     """ASGI and RSGI: inside asyncio's run_forever()."""
-    loop, selector = make_loop()
+    loop = make_loop()
     state = None
     lifespan = None
     if kind == "rsgi":
@@ -519,10 +486,10 @@ def serve_async(app, kind):
             lifespan = Lifespan(target, loop, state)
             loop.run_until_complete(lifespan.startup())
     _shoal.setup("rsgi" if kind == "rsgi" else "asgi", target, loop, state)
-    selector.serve(True)
+    loop._selector.serve(True)
     _shoal.listen()
     loop.run_forever()
-    selector.serve(False)
+    loop._selector.serve(False)
     end_async(app, kind, loop, lifespan)
     return 0
 
