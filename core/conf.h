@@ -25,7 +25,8 @@
 #define CONF_LIST_MAX 64
 
 /*
- * What the members interface, lifespan, pin, isolation and header_map say.
+ * What the members interface, lifespan, pin, isolation, header_map and gc
+ * say.
  * log_level is an enum log_level.
  */
 enum conf_interface {
@@ -40,6 +41,7 @@ enum conf_isolation {
 	CONF_ISOLATION_AUTO, CONF_ISOLATION_INTERP, CONF_ISOLATION_PROCESS
 };
 enum conf_header_map { CONF_HEADER_MAP_DROP, CONF_HEADER_MAP_REFUSE };
+enum conf_gc { CONF_GC_AUTO, CONF_GC_PYTHON };
 
 struct conf_list {
 	unsigned n;

@@ -28,6 +28,7 @@ WORDS(lifespan)
 WORDS(pin)
 WORDS(isolation)
 WORDS(header_map)
+WORDS(gc)
 WORDS(log_level)
 #undef WORDS
 #undef W

@@ -81,6 +81,9 @@ X(COUNT, blocking_threads, 0, "auto", 1, 4096, NULL, \
   "threads of a shard that run WSGI applications") \
 X(USEC, turn_budget, 0, "1ms", 50, 1000000, NULL, \
   "a shard runs Python this long before it looks at its sockets again") \
+X(ENUM, gc, 0, "auto", 0, 0, NULL, \
+  "Python's cyclic collector; auto: what start-up made is left out of it, it " \
+  "runs more seldom, and rather while the shard is idle; python: as it is") \
 X(COUNT, max_connections, 0, "auto", 1, 10000000, NULL, \
   "open connections, a shard; auto: what the descriptor limit allows") \
 G("Messages between connections") \
@@ -281,6 +284,7 @@ W("auto", CONF_PIN_AUTO) \
 W("on", CONF_PIN_ON) \
 W("off", CONF_PIN_OFF)
 
+#define WORDS_gc(W) W("auto", CONF_GC_AUTO) W("python", CONF_GC_PYTHON)
 #define WORDS_isolation(W) \
 W("auto", CONF_ISOLATION_AUTO) \
 W("interp", CONF_ISOLATION_INTERP) \

@@ -12,7 +12,16 @@
 #include "core/mem.h"
 #include "core/shard.h"
 #include "core/util.h"
+#include "interp/exc.h"
 #include "interp/state.h"
+
+/*
+ * What the cyclic collector is to do while the shard is idle: after each
+ * activity first the young objects, which is short, then perhaps all.
+ */
+enum rest { REST_DONE, REST_YOUNG, REST_ALL };
+#define REST_YOUNG_NS (20 * NS_PER_MS)
+#define REST_ALL_NS NS_PER_S
 
 /* A descriptor that asyncio watches. */
 struct watch {
@@ -34,6 +43,8 @@ struct selector {
 	unsigned n_watch;
 	struct list fired;
 	bool serving;			/* requests are run, too */
+	enum rest rest;
+	PyObject *collect;		/* boot.py's, or NULL */
 	bool waiting;			/* GIL: nothing to do, will wait */
 };
 
@@ -307,10 +318,56 @@ stop_loop(struct selector *sel)
 	return r ? 0 : -1;
 }
 
+/* The wait is over and nothing came of it. */
+static bool
+was_idle(const struct selector *sel)
+{
+	return list_empty(&sel->fired) && !shard_is_pending(sel->shard);
+}
+
+static void
+collect(struct selector *sel)
+{
+	PyObject *r;
+
+	r = PyObject_CallOneArg(sel->collect, sel->rest == REST_ALL ?
+	    Py_True : Py_False);
+	if (!r)
+		exc_log(sel->st, "Collecting garbage failed", NULL);
+	Py_XDECREF(r);
+	sel->rest = sel->rest == REST_YOUNG ? REST_ALL : REST_DONE;
+}
+
+/* A wait, which is interrupted to collect garbage if it is a long one. */
+static void
+wait_idle(struct selector *sel, int64_t ns)
+{
+	int64_t rest_ns = sel->rest == REST_YOUNG ? REST_YOUNG_NS :
+	    REST_ALL_NS;
+	uint64_t since = sel->shard->loop.now;
+
+	if (!sel->collect || sel->rest == REST_DONE ||
+	    (ns >= 0 && ns <= rest_ns)) {
+		without_gil(sel, ns);
+	} else {
+		without_gil(sel, rest_ns);
+		if (was_idle(sel) && sel->shard->loop.now - since >=
+		    (uint64_t)rest_ns)
+			collect(sel);
+	}
+	if (!was_idle(sel))
+		sel->rest = REST_YOUNG;
+}
+
 int
 selector_turn(struct selector *sel, int64_t ns)
 {
-	without_gil(sel, ns);
+	if (ns == 0) {
+		sel->rest = REST_YOUNG;
+		without_gil(sel, 0);
+	} else {
+		wait_idle(sel, ns);
+	}
 	if (PyErr_CheckSignals() == -1)
 		return -1;
 	if (!sel->serving)
@@ -360,13 +417,16 @@ selector_close(struct selector *sel, PyObject *unused)
 }
 
 static PyObject *
-selector_serve(struct selector *sel, PyObject *on)
+selector_serve(struct selector *sel, PyObject *args)
 {
-	int yes = PyObject_IsTrue(on);
+	PyObject *collector;
+	int yes;
 
-	if (yes < 0)
+	if (!PyArg_ParseTuple(args, "pO:serve", &yes, &collector))
 		return NULL;
 	sel->serving = yes;
+	Py_XSETREF(sel->collect, Py_IsNone(collector) ? NULL :
+	    Py_NewRef(collector));
 	Py_RETURN_NONE;
 }
 
@@ -411,6 +471,7 @@ selector_dealloc(struct selector *sel)
 		Py_XDECREF(selector_close(sel, NULL));
 	Py_XDECREF(sel->map);
 	Py_XDECREF(sel->key_type);
+	Py_XDECREF(sel->collect);
 	type->tp_free(sel);
 	Py_DECREF(type);
 }
@@ -423,8 +484,9 @@ static PyMethodDef selector_methods[] = {
 	{ "close", PY_METHOD(selector_close), METH_NOARGS, NULL },
 	{ "get_map", PY_METHOD(selector_get_map), METH_NOARGS, NULL },
 	{ "get_key", PY_METHOD(selector_get_key), METH_O, NULL },
-	{ "serve", PY_METHOD(selector_serve), METH_O,
-	    "serve(on): run the shard's turns inside select() from now on." },
+	{ "serve", PY_METHOD(selector_serve), METH_VARARGS,
+	    "serve(on, collect): run requests from now on, and call "
+	    "collect(thorough) while there are none." },
 	{ NULL, NULL, 0, NULL }
 };
 

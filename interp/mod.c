@@ -333,7 +333,7 @@ make_config(const struct berth *b)
 	/* main has changed to --working-dir. */
 	if (!getcwd(dir, sizeof(dir)))
 		return PyErr_SetFromErrno(PyExc_OSError);
-	return Py_BuildValue("{sssOsssssssssIsisOsN}",
+	return Py_BuildValue("{sssOsssssssssIsisOsOsN}",
 	    "target", conf->app,
 	    "factory", conf->factory ? Py_True : Py_False,
 	    "working_dir", dir,
@@ -344,6 +344,7 @@ make_config(const struct berth *b)
 	    "check_fd", conf->check ? s->start->check_fd : -1,
 	    "own_interpreter", s->start->isolation == ISOLATION_INTERP ?
 	    Py_True : Py_False,
+	    "tame_gc", conf->gc == CONF_GC_AUTO ? Py_True : Py_False,
 	    "cpus", cpu_set_of(s));
 }
 

@@ -18,6 +18,7 @@ The C side is the module ``_shoal``:
 ``_shoal.setup(kind, app, loop, state)``, ``_shoal.listen()``, ``_shoal.serve_wsgi()``
 """
 
+import gc
 import importlib.machinery
 import importlib.util
 import sys
@@ -31,6 +32,7 @@ CONFIG = _shoal.config
 START_FAILED = 3
 #: What check() ends with; interp/check.c has these numbers, too.
 LOADS, LOADS_NOT, LOADS_IN_PART = 0, 3, 4
+GC_DEFAULT = gc.get_threshold()
 #: Seconds in which the shard that failed first has told, and the keeper ends all.
 FAILURE_WAIT = 2
 #: Where to look when an application does not start and the reason may be the placement.
@@ -41,6 +43,9 @@ ADVICE = ("" if sys.version_info >= (3, 13) or not CONFIG["own_interpreter"] els
 UNTOLD = (__file__, "<frozen importlib._bootstrap")
 #: With --check: the modules that refused this interpreter, by name.
 REFUSED = []
+#: Container objects made and not freed before the cyclic collector looks at them:
+#: a pause of a quarter of a millisecond (tools/bench/results/gc.md).
+GC_THRESHOLD = 10_000
 #: Words by which CPython, PyO3, Cython and others refuse an own-GIL interpreter.
 REFUSALS = ("subinterpreter", "one interpreter per process", "Interpreter change detected")
 
@@ -455,8 +460,31 @@ def serve(app):
     return serve_async(app, kind)
 
 
+def tame_gc():
+    """Keep the cyclic collector's pauses short: called when the start is over.
+
+    An application that has changed the collector's thresholds, or has switched it
+    off, has its reasons.  Returns what to call while the shard is idle, or None.
+    """
+    if not CONFIG["tame_gc"] or not gc.isenabled() or gc.get_threshold() != GC_DEFAULT:
+        return None
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GC_THRESHOLD, *GC_DEFAULT[1:])
+
+    def collect(thorough):
+        # A full collection is worth its time when Python's own is half way due.
+        if not thorough:
+            gc.collect(1)
+        elif 2 * gc.get_count()[2] >= GC_DEFAULT[2]:
+            gc.collect()
+
+    return collect
+
+
 def serve_wsgi():
     """WSGI needs no event loop: the turns are run in C."""
+    tame_gc()
     _shoal.serve_wsgi()
     return 0
 
@@ -486,10 +514,10 @@ def serve_async(app, kind):
             lifespan = Lifespan(target, loop, state)
             loop.run_until_complete(lifespan.startup())
     _shoal.setup("rsgi" if kind == "rsgi" else "asgi", target, loop, state)
-    loop._selector.serve(True)
+    loop._selector.serve(True, tame_gc())
     _shoal.listen()
     loop.run_forever()
-    loop._selector.serve(False)
+    loop._selector.serve(False, None)
     end_async(app, kind, loop, lifespan)
     return 0
 
