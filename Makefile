@@ -210,6 +210,11 @@ e2e: $(SHOAL) build/faults.so	## run the end-to-end tests (PYTEST= options)
 	SHOAL_BIN='$(CURDIR)/$(SHOAL)' ASAN_OPTIONS=detect_leaks=0 \
 	$$venv/bin/python -m pytest -q tests/e2e tests/tools $(PYTEST)
 
+suite: $(SHOAL)			## CPython's tests of asyncio on the event loop (long)
+	@venv=$$(PYTHON='$(PYTHON)' tools/testdeps) && SUITE=all \
+	SHOAL_BIN='$(CURDIR)/$(SHOAL)' $$venv/bin/python -m pytest -q \
+		tests/e2e/test_asyncio_suite.py $(PYTEST)
+
 check: style unit e2e		## the short round: one FLAVOUR of everything
 
 # Steps one after the other; each compiles on all cores.
@@ -301,5 +306,5 @@ help:				## print this
 	@echo 'FLAVOUR=release|debug|asan|tsan  PYTHON=3.13|path  V=1 ' \
 		'(config.mk has more)'
 
-.PHONY: all unit unit-core soak soak-short e2e check test model matrix style listed hdrs deps \
-	demo bench install uninstall clean help FORCE
+.PHONY: all unit unit-core soak soak-short e2e suite check test model matrix \
+	style listed hdrs deps demo bench install uninstall clean help FORCE

@@ -35,6 +35,24 @@ struct call {
 };
 
 /*
+ * Whether the only keyword is context.  Nearly all calls are asyncio's Task's,
+ * with one and the same tuple, whose name is not interned: it is kept.
+ */
+static bool
+is_context(struct aloop_state *al, PyObject *names)
+{
+	PyObject *name;
+
+	if (PyTuple_GET_SIZE(names) != 1)
+		return false;
+	name = PyTuple_GET_ITEM(names, 0);
+	if (PyUnicode_CompareWithASCIIString(name, "context") != 0)
+		return false;
+	Py_XSETREF(al->kw_context, Py_NewRef(names));
+	return true;
+}
+
+/*
  * The <first> arguments are the method's own.  false: not the usual form,
  * asyncio's own method shall say what it is.
  */
@@ -51,9 +69,7 @@ parse_call(struct aloop *l, struct call *c, PyObject *const *args,
 	c->context = NULL;
 	if (!names || PyTuple_GET_SIZE(names) == 0)
 		return true;
-	/* Names of keywords are interned, and so is ours. */
-	if (PyTuple_GET_SIZE(names) != 1 || PyTuple_GET_ITEM(names, 0) !=
-	    PyTuple_GET_ITEM(l->al->kw_context, 0))
+	if (names != l->al->kw_context && !is_context(l->al, names))
 		return false;
 	if (args[n] != Py_None)
 		c->context = args[n];
@@ -540,9 +556,7 @@ make_names(struct aloop_state *al)
 	ALOOP_NAMES(X)
 #undef X
 	al->no_args = PyTuple_New(0);
-	al->kw_context = Py_BuildValue("(N)",
-	    PyUnicode_InternFromString("context"));
-	return al->no_args && al->kw_context ? 0 : -1;
+	return al->no_args ? 0 : -1;
 }
 
 /* What is asyncio's own. */

@@ -66,7 +66,7 @@ struct aloop_state {
 	PyTypeObject *loop_type;	/* _shoal.EventLoop */
 	PyObject *selector_loop;	/* asyncio.SelectorEventLoop */
 	PyObject *no_args;		/* () */
-	PyObject *kw_context;		/* ("context",) */
+	PyObject *kw_context;		/* ("context",) as last seen */
 	struct {
 		PyObject *call_soon;
 		PyObject *call_soon_threadsafe;

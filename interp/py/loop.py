@@ -6,6 +6,7 @@ Python, and works on the same attributes.
 """
 
 import asyncio
+import inspect
 import sys
 from asyncio import format_helpers
 
@@ -59,6 +60,8 @@ class Signals:
         if _shoal.config["own_interpreter"]:
             import _shoal_boot
 
+            if asyncio.iscoroutine(callback) or inspect.iscoroutinefunction(callback):
+                raise TypeError("coroutines cannot be used with add_signal_handler()")
             self._check_signal(sig)
             self._check_closed()
             _shoal_boot.warn_of_signal("loop.add_signal_handler()", sig)
