@@ -47,3 +47,16 @@ def test_every_check_at_once(isolation):
         for conn, name in zip(conns, names):
             got = conn.recv_response()
             assert got.body == b"ok", (name, got.body.decode())
+
+
+@pytest.mark.asan
+def test_a_storm_leaves_nothing_behind(isolation):
+    """Cancellation, groups, timeouts and threads, on many connections."""
+    with Server("storm:asgi", "--isolation", isolation) as server:
+        def ask(i):
+            return server.get("/?rounds=15&seed=%d" % i).body
+
+        assert at_once(12, ask) == [b"ok"] * 12
+        left = server.get("/left").json()
+        assert left.pop("begun") > 1000, left
+        assert left == {"steps": 0, "tasks": 0, "timers": 0}
