@@ -167,8 +167,8 @@ check_length(const struct req *r, uint64_t n)
 {
 	const struct res *h = &r->res;
 
-	if (h->length < 0 || (uint64_t)h->length == n || r->is_head ||
-	    h->status == 204 || h->status == 205 || h->status == 304)
+	if (h->length < 0 || (uint64_t)h->length == n ||
+	    res_has_no_body(h, r))
 		return 0;
 	PyErr_Format(PyExc_ValueError, "the header Content-Length says %lld, "
 	    "and the body has %llu bytes", (long long)h->length,

@@ -455,7 +455,9 @@ check_block(struct call *c)
 		return raise_left();
 	if (!c->head_out) {
 		c->head_out = true;
-		c->length = c->res.length;
+		/* Without a body none can be too long. */
+		c->length = res_has_no_body(&c->res, c->head) ? -1 :
+		    c->res.length;
 	}
 	return 0;
 }
@@ -499,33 +501,6 @@ check_bytes(PyObject *item)
 	return -1;
 }
 
-/* A list or tuple: the whole body, sent when the call is over. */
-static int
-take_list(struct call *c, PyObject *list)
-{
-	Py_ssize_t n = PySequence_Fast_GET_SIZE(list);
-
-	for (Py_ssize_t i = 0; i < n; i++)
-		if (check_bytes(PySequence_Fast_GET_ITEM(list, i)) == -1)
-			return -1;
-	if (c->head_out) {		/* write() was used */
-		for (Py_ssize_t i = 0; i < n; i++) {
-			PyObject *b = PySequence_Fast_GET_ITEM(list, i);
-
-			if (wsgi_write(c, PyBytes_AS_STRING(b),
-			    (size_t)PyBytes_GET_SIZE(b)) == -1)
-				return -1;
-		}
-		return 0;
-	}
-	if (n == 1)
-		c->last = Py_NewRef(PySequence_Fast_GET_ITEM(list, 0));
-	else
-		c->last = PyObject_CallMethodOneArg(c->st->empty_bytes,
-		    c->st->s.join, list);
-	return c->last ? 0 : -1;
-}
-
 static int
 take_each(struct call *c, PyObject *result)
 {
@@ -546,6 +521,25 @@ take_each(struct call *c, PyObject *result)
 	return err;
 }
 
+/* A list or tuple: the whole body, sent when the call is over. */
+static int
+take_list(struct call *c, PyObject *list)
+{
+	Py_ssize_t n = PySequence_Fast_GET_SIZE(list);
+
+	for (Py_ssize_t i = 0; i < n; i++)
+		if (check_bytes(PySequence_Fast_GET_ITEM(list, i)) == -1)
+			return -1;
+	if (c->head_out)		/* write() was used */
+		return take_each(c, list);
+	if (n == 1)
+		c->last = Py_NewRef(PySequence_Fast_GET_ITEM(list, 0));
+	else
+		c->last = PyObject_CallMethodOneArg(c->st->empty_bytes,
+		    c->st->s.join, list);
+	return c->last ? 0 : -1;
+}
+
 /* The last block, and the length against what was declared. */
 static int
 take_end(struct call *c)
@@ -563,7 +557,8 @@ take_end(struct call *c)
 		return 0;
 	c->data = PyBytes_AS_STRING(c->last);
 	c->n = (size_t)PyBytes_GET_SIZE(c->last);
-	if (c->res.length >= 0 && c->n > (uint64_t)c->res.length) {
+	if (!res_has_no_body(&c->res, c->head) && c->res.length >= 0 &&
+	    c->n > (uint64_t)c->res.length) {
 		c->n = (size_t)c->res.length;
 		PyErr_SetString(PyExc_ValueError, "the response's body is "
 		    "longer than its Content-Length; the rest was dropped");

@@ -54,40 +54,13 @@ handle_dealloc(PyObject *self)
 
 /* ---- start_response ---- */
 
-/* "200 OK" to 200 and OK; -1 with an exception. */
-static int
-status_of(PyObject *status, struct str *reason)
-{
-	Py_ssize_t n;
-	const char *s;
-
-	if (!PyUnicode_Check(status)) {
-		PyErr_Format(PyExc_TypeError, "start_response: status must be "
-		    "a str such as '200 OK', not %.100s",
-		    Py_TYPE(status)->tp_name);
-		return -1;
-	}
-	s = PyUnicode_AsUTF8AndSize(status, &n);
-	if (!s)
-		return -1;
-	if (n < 3 || s[0] < '0' || s[0] > '9' || s[1] < '0' || s[1] > '9' ||
-	    s[2] < '0' || s[2] > '9' || (n > 3 && s[3] != ' ')) {
-		PyErr_Format(PyExc_ValueError, "start_response: status must "
-		    "be three digits, a space and a reason, not %R", status);
-		return -1;
-	}
-	*reason = (struct str){ s + MIN(n, 4), (size_t)(n - MIN(n, 4)) };
-	return (s[0] - '0') * 100 + (s[1] - '0') * 10 + (s[2] - '0');
-}
-
 /* A native str as latin-1 bytes in place (PEP 3333), or an exception. */
 static int
-native(PyObject *s, struct str *out)
+native(PyObject *s, const char *what, struct str *out)
 {
 	if (!PyUnicode_Check(s)) {
-		PyErr_Format(PyExc_TypeError, "start_response: header names "
-		    "and values must be str, not %.100s",
-		    Py_TYPE(s)->tp_name);
+		PyErr_Format(PyExc_TypeError, "start_response: %s must be "
+		    "str, not %.100s", what, Py_TYPE(s)->tp_name);
 		return -1;
 	}
 	if (PyUnicode_KIND(s) != PyUnicode_1BYTE_KIND) {
@@ -98,6 +71,31 @@ native(PyObject *s, struct str *out)
 	*out = (struct str){ (const char *)PyUnicode_1BYTE_DATA(s),
 		(size_t)PyUnicode_GET_LENGTH(s) };
 	return 0;
+}
+
+static bool
+is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+/* "200 OK" to 200 and OK; -1 with an exception. */
+static int
+status_of(PyObject *status, struct str *reason)
+{
+	struct str s;
+
+	if (native(status, "the status", &s) == -1)
+		return -1;
+	if (s.n < 3 || !is_digit(s.p[0]) || !is_digit(s.p[1]) ||
+	    !is_digit(s.p[2]) || (s.n > 3 && s.p[3] != ' ')) {
+		PyErr_Format(PyExc_ValueError, "start_response: the status "
+		    "must be three digits, a space and a reason, not %R",
+		    status);
+		return -1;
+	}
+	*reason = (struct str){ s.p + MIN(s.n, 4), s.n - MIN(s.n, 4) };
+	return (s.p[0] - '0') * 100 + (s.p[1] - '0') * 10 + (s.p[2] - '0');
 }
 
 static int
@@ -111,8 +109,10 @@ add_header(struct res *h, PyObject *pair)
 		    "must be a tuple (name, value), not %R", pair);
 		return -1;
 	}
-	if (native(PyTuple_GET_ITEM(pair, 0), &name) == -1 ||
-	    native(PyTuple_GET_ITEM(pair, 1), &value) == -1)
+	if (native(PyTuple_GET_ITEM(pair, 0), "a header's name",
+	    &name) == -1 ||
+	    native(PyTuple_GET_ITEM(pair, 1), "a header's value",
+	    &value) == -1)
 		return -1;
 	err = res_field(h, name, value);
 	if (!err)

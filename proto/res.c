@@ -292,6 +292,13 @@ take_over(struct res *own, struct res *h)
 	res_reset(h);
 }
 
+bool
+res_has_no_body(const struct res *h, const struct req *r)
+{
+	return r->is_head || h->status == 204 || h->status == 205 ||
+	    h->status == 304;
+}
+
 int
 res_start(struct req *r, struct res *h)
 {
@@ -303,8 +310,7 @@ res_start(struct req *r, struct res *h)
 		take_over(&r->res, h);
 	h = &r->res;
 	h->started = true;
-	h->no_body = r->is_head || h->status == 204 || h->status == 205 ||
-	    h->status == 304;
+	h->no_body = res_has_no_body(h, r);
 	/* No length may be sent with 204; 205 has an empty body. */
 	if (h->status == 204)
 		h->length = -1;

@@ -115,6 +115,9 @@ int res_end(struct req *r);
  */
 void res_fail(struct req *r, unsigned status);
 
+/* Whether what <h> answers <r> with has no body, whatever is written. */
+bool res_has_no_body(const struct res *h, const struct req *r);
+
 /* "OK" for 200; "Unknown" for what has no name. */
 struct str res_reason(unsigned status);
 /* "HTTP/1.1 200 OK\r\n"; an empty one for what has no name. */

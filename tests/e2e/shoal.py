@@ -660,6 +660,15 @@ class Connection:
             left -= len(got)
         return b"".join(parts)
 
+    def peek_status(self):
+        """The status of the answer that comes next; b"" at the end."""
+        try:
+            while len(self.data) < 12 and self._more():
+                pass
+        except ConnectionResetError:
+            return b""
+        return self.data[9:12]
+
     def recv_head(self):
         """Read a status line and the headers, and judge them."""
         line = self._line().decode("latin-1")
