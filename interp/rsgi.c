@@ -121,9 +121,7 @@ on_over(struct task *t, bool raised)
 	/* First: what the exception holds may be the stream. */
 	p->over = true;
 	log_over(p, raised);
-	/* A stream that has its Content-Length is whole, whatever came then. */
-	if (!raised || (p->req && p->answer == ANSWER_OPEN &&
-	    res_excess(p->req, 1) > 0))
+	if (!raised)
 		rsgi_stream_end(p);
 	else if (p->answer == ANSWER_OPEN)
 		feed_drop(&p->feed);

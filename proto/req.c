@@ -488,13 +488,23 @@ req_lost(struct req *r)
 	let_go(r);
 }
 
+/* All that the client was promised is out, whatever came then. */
+static bool
+is_full(const struct res *h)
+{
+	return h->sent && (h->no_body || (h->length >= 0 &&
+	    h->written == (uint64_t)h->length));
+}
+
 void
 req_release(struct req *r)
 {
 	BUG_ON(r->released || !r->started);
 	hold(r);
 	/* Before the flag: the protocol may still ask what it was. */
-	if (r->conn && !r->res.ended)
+	if (r->conn && !r->res.ended && is_full(&r->res))
+		res_end(r);
+	else if (r->conn && !r->res.ended)
 		res_fail(r, r->cut_status ? r->cut_status : 500);
 	r->released = true;
 	r->shard->n_reqs--;

@@ -160,7 +160,10 @@ req_is_read(const struct req *r)
 {
 	return r->body == BODY_END && bytes_len(&r->in) == 0;
 }
-/* Application: lets go.  Without a whole response: 500, or cut. */
+/*
+ * Application: lets go.  Without a whole response: 500, or cut; one that has
+ * all of its Content-Length, or can have no body, is whole.
+ */
 void req_release(struct req *r);
 
 void req_pool_fini(struct shard *s);
