@@ -17,6 +17,7 @@
 #include <strings.h>
 
 #include "core/bug.h"
+#include "core/conf_absent.h"
 #include "core/conf_opt.h"
 #include "core/mem.h"
 #include "core/util.h"
@@ -145,8 +146,11 @@ static int
 fail_unknown(struct parse *p, struct str s)
 {
 	const char *name = opt_nearest(s, MAX(s.n / 3, 2));
+	const char *instead = conf_absent(s);
 	char shown[64];
 
+	if (instead)
+		return fail(p, "--%.*s is not there: %s", STR_ARG(s), instead);
 	if (!name)
 		return fail(p, "no such option: --%.*s; see shoal --help",
 		            (int)MIN(s.n, 80), s.p);

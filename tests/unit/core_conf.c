@@ -6,6 +6,7 @@
 
 #include <errno.h>
 
+#include "core/conf_absent.h"
 #include "core/conf_opt.h"
 #include "tests/unit/t.h"
 
@@ -312,6 +313,24 @@ fields_of_responses_are_checked_and_made_ready(void)
 	        "printable");
 	refused("a", "SHOAL_SERVER_HEADER=x\ry", "--server-header",
 	        "printable");
+}
+
+/* Where one has become an option, the row has to go. */
+static void
+what_other_servers_do_is_refused_with_advice(void)
+{
+	struct opt_found f;
+
+	for (unsigned i = 0; conf_absent_at(i); i++)
+		OK(!opt_find(&f, str_of(conf_absent_at(i))));
+	refused("a --reload", "", "--reload", "HUP");
+	refused("a --reload-dir=x", "", "--reload-dir", "HUP");
+	refused("a --ssl_keyfile x", "", "--ssl_keyfile", "proxy");
+	refused("a --env-files x", "", "--env-files", "set -a");
+	refused("a --daemon", "", "--daemon", "foreground");
+	refused("a --daemonx", "", "--daemonx", "--help");
+	refused("a --user=u", "", "--user", "setpriv");
+	refused("a --max-requests-jitter 3", "", "jitter", "HUP");
 }
 
 static void
@@ -658,6 +677,7 @@ tests(void)
 	T(the_command_line_wins_over_the_environment);
 	T(a_platforms_port_is_for_all_addresses);
 	T(fields_of_responses_are_checked_and_made_ready);
+	T(what_other_servers_do_is_refused_with_advice);
 	T(an_empty_variable_is_no_variable);
 	T(variables_that_others_set_do_no_harm);
 	T(a_bad_value_says_what_is_accepted);
