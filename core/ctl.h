@@ -29,7 +29,7 @@ enum ctl_type {
 };
 
 /* Longer text is cut. */
-#define CTL_TEXT 248
+#define CTL_TEXT 1016
 
 struct ctl {
 	uint32_t type;			/* enum ctl_type, or a newer one */

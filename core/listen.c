@@ -299,6 +299,20 @@ clear_path(struct listeners *ls, const struct sockaddr_un *un)
 	return 0;
 }
 
+/* What to do about a socket's file that cannot be made. */
+static const char *
+unix_advice(int err)
+{
+	switch (err) {
+	case ENOENT:
+		return "its directory does not exist: make that first";
+	case EACCES:
+		return "this user may not make files in its directory";
+	default:
+		return strerror(err);
+	}
+}
+
 static int
 open_unix(const struct opening *o, const struct want *w)
 {
@@ -332,7 +346,7 @@ open_unix(const struct opening *o, const struct want *w)
 	err = bind_unix(o, a->fd[0], &un);
 	if (err)
 		return fail(ls, -err, "cannot listen at %s: %s", a->path,
-		    strerror(-err));
+		    unix_advice(-err));
 	/* From here on the file is ours to remove. */
 	if (lstat(a->path, &st) == 0) {
 		a->dev = st.st_dev;

@@ -44,7 +44,7 @@ interp_version(void)
 static int
 read_version(const char *dir, char *version, size_t n)
 {
-	char path[4096], line[512];
+	char path[PATH_MAX + sizeof("/pyvenv.cfg")], line[512];
 	int err = -ENOENT;
 	FILE *f;
 
@@ -111,24 +111,27 @@ interp_find_venv(const struct conf *conf, char *out, size_t n_out, char *err,
 			return 0;
 		}
 	}
-	if (read_version(dir, version, sizeof(version)) != 0) {
+	/* Whole from here on: it is seen from --working-dir. */
+	status = absolute(dir, path, sizeof(path));
+	if (status != 0) {
+		snprintf(err, n_err, "%s (from %s): %s", dir, by,
+		    strerror(-status));
+		return -EINVAL;
+	}
+	if (read_version(path, version, sizeof(version)) != 0) {
 		snprintf(err, n_err, "%s (from %s) is no virtual environment: "
-		    "it has no pyvenv.cfg with a version", dir, by);
+		    "it has no pyvenv.cfg with a version; python%d.%d "
+		    "-m venv makes one", path, by, PY_MAJOR_VERSION,
+		    PY_MINOR_VERSION);
 		return -EINVAL;
 	}
 	if (!is_our_minor(version)) {
 		snprintf(err, n_err, "the virtual environment %s (from %s) is "
 		    "of Python %s, and this Shoal was built for Python %d.%d: "
 		    "make the environment anew with python%d.%d, or build "
-		    "Shoal with make PYTHON=python%.4s", dir, by, version,
+		    "Shoal with make PYTHON=python%.4s", path, by, version,
 		    PY_MAJOR_VERSION, PY_MINOR_VERSION, PY_MAJOR_VERSION,
 		    PY_MINOR_VERSION, version);
-		return -EINVAL;
-	}
-	status = absolute(dir, path, sizeof(path));
-	if (status != 0) {
-		snprintf(err, n_err, "%s (from %s): %s", dir, by,
-		    strerror(-status));
 		return -EINVAL;
 	}
 	snprintf(out, n_out, "%s/bin/python", path);

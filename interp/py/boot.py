@@ -35,10 +35,6 @@ LOADS, LOADS_NOT, LOADS_IN_PART = 0, 3, 4
 GC_DEFAULT = gc.get_threshold()
 #: Seconds in which the shard that failed first has told, and the keeper ends all.
 FAILURE_WAIT = 2
-#: Where to look when an application does not start and the reason may be the placement.
-ADVICE = ("" if sys.version_info >= (3, 13) or not CONFIG["own_interpreter"] else
-          "; much of Python 3.12's own library cannot run in an interpreter a shard: "
-          "try --isolation process")
 #: Files whose frames tell nobody anything: this one, and those that Python leaves out, too.
 UNTOLD = (__file__, "<frozen importlib._bootstrap")
 #: With --check: the modules that refused this interpreter, by name.
@@ -68,7 +64,7 @@ def main():
         fail(str(error), error.__cause__)
         code = START_FAILED
     except BaseException as error:  # whatever an application may raise
-        fail("the application could not be started" + ADVICE, error)
+        fail("the application could not be started" + advice(error), error)
         code = START_FAILED
     finish()
     return code
@@ -82,6 +78,36 @@ def fail(what, error=None):
     if error is not None:
         _shoal.log("error", format_exception(error))
     _shoal.failed(what)
+
+
+def advice(error):
+    """What to do about an *error* of the application's start, as far as that can be told."""
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        return (f": there is no module {error.name!r}{seen_from(error)}; "
+                f"{where_to_install(error.name.partition('.')[0])}")
+    if CONFIG["own_interpreter"] and sys.version_info < (3, 13):
+        return ("; much of Python 3.12's own library cannot run in an interpreter a shard: "
+                "try --isolation process")
+    if isinstance(error, ImportError) and "no known parent package" in str(error):
+        dotted = CONFIG["target"].partition(":")[0][:-3].strip("./").replace("/", ".")
+        return (": a file that imports from beside it is part of a package; "
+                f"name it as a module, such as {dotted}:NAME")
+    return ""
+
+
+def seen_from(error):
+    """Where the import that failed stands."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__)
+              if not frame.filename.startswith(UNTOLD)]
+    return f", which {frames[-1].filename} imports" if frames else ""
+
+
+def where_to_install(name):
+    """How a package that is missing comes to where this Python looks for it."""
+    if sys.prefix != sys.base_prefix:
+        return f"if it is a package: {sys.prefix}/bin/python -m pip install {name}"
+    return ("no virtual environment is used: name yours by --venv or $VIRTUAL_ENV, or make it "
+            f"as {CONFIG['working_dir']}/.venv")
 
 
 def format_exception(error):
@@ -304,8 +330,28 @@ def load_module(name):
         if error.name and (name == error.name or name.startswith(error.name + ".")):
             raise StartError(
                 f"there is no module {error.name!r} in {CONFIG['working_dir']} nor in the virtual "
-                "environment; check the name, --working-dir and --venv") from None
+                "environment; " + better_target(name, error.name)) from None
         raise
+
+
+def better_target(name, missing):
+    """What somebody may have meant who wrote *name*, of which *missing* is not there."""
+    import difflib
+    import os
+
+    attribute = CONFIG["target"].partition(":")[2] or "NAME"
+    parent, dot, last = missing.rpartition(".")
+    folders = [CONFIG["working_dir"]]
+    if parent:
+        folders = getattr(sys.modules[parent], "__path__", None)
+    if not folders:
+        return f"did you mean {parent}:{last}?"
+    if os.path.isfile(os.path.join(CONFIG["working_dir"], name + ".py")):
+        return f"did you mean {name}.py:{attribute}?"
+    here = [entry.removesuffix(".py") for folder in folders for entry in os.listdir(folder)]
+    close = difflib.get_close_matches(last, here, 1)
+    return (f"did you mean {parent}{dot}{close[0]}{name.removeprefix(missing)}:{attribute}?"
+            if close else "check the name, --working-dir and --venv")
 
 
 def load_file(path):
@@ -315,7 +361,7 @@ def load_file(path):
 
     path = os.path.join(CONFIG["working_dir"], path)
     if not os.path.isfile(path):
-        raise StartError(f"there is no file {path}")
+        raise StartError(f"there is no file {path}; check the path and --working-dir")
     name = os.path.basename(path)[:-3]
     sys.path.insert(0, os.path.dirname(path))
     spec = importlib.util.spec_from_file_location(name, path)
@@ -336,9 +382,21 @@ def find_attribute(module, name, attribute):
         except AttributeError:
             continue
     if attribute:
-        raise StartError(f"module {name!r} has no attribute {attribute!r}")
+        raise StartError(f"module {name!r} has no attribute {attribute!r}; "
+                         + better_attribute(module, name, attribute))
     raise StartError(f"module {name!r} has neither 'app' nor 'application'; "
                      f"say which it is: {name}:NAME")
+
+
+def better_attribute(module, name, attribute):
+    """What somebody may have meant who wrote *attribute*."""
+    import difflib
+
+    names = [known for known in vars(module) if not known.startswith("_")]
+    usual = [known for known in ("app", "application") if known in names]
+    close = difflib.get_close_matches(attribute, names, 1) or usual
+    return (f"did you mean {name}:{close[0]}?" if close else
+            f"say what the application is called in it: {name}:NAME")
 
 
 def interface_of(app):
@@ -361,8 +419,24 @@ def interface_of(app):
         return "rsgi" if is_async else "wsgi"
     if wanted == 1 and not is_async:
         return "asgi2"
+    if wanted == 0:
+        raise StartError("the application is called without arguments, as a function is that "
+                         "makes one: then --factory has to be given")
     raise StartError("it cannot be told which interface the application speaks; "
                      "say --interface asgi, rsgi or wsgi")
+
+
+def doubt_interface(app, kind):
+    """Warn who asks for another interface than the application seems to have."""
+    try:
+        seems = interface_of(app)
+    except StartError:
+        return
+    if seems == "rsgi" and callable(app):  # it may well have two
+        return
+    if seems[:4] != kind[:4]:  # asginl and asgi2 are asgi, too
+        _shoal.log("warning", f"--interface {kind} was given, but the application looks like "
+                   f"{seems.rstrip('2')}: if requests fail, leave the option out")
 
 
 def count_arguments(app):
@@ -448,7 +522,10 @@ def kind_of(app):
     if not callable(app) and not hasattr(app, "__rsgi__"):
         raise StartError(f"the application is {type(app).__name__}, which cannot be called; "
                          "name a callable, or use --factory")
-    return interface_of(app) if CONFIG["interface"] == "auto" else CONFIG["interface"]
+    if CONFIG["interface"] == "auto":
+        return interface_of(app)
+    doubt_interface(app, CONFIG["interface"])
+    return CONFIG["interface"]
 
 
 def serve(app):

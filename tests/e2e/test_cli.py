@@ -152,6 +152,12 @@ def test_options_from_the_environment(tmp_path):
         assert len(server.children()) == 1
 
 
+def test_a_unix_socket_in_no_directory(tmp_path):
+    done = run("--uds", tmp_path / "no" / "socket", "plain:asgi")
+    assert done.code == 3, done.stderr
+    assert "its directory does not exist" in done.stderr, done.stderr
+
+
 def test_a_platform_gives_the_port():
     """$PORT without --host: reached from outside, and said."""
     with Server("plain:asgi", env={"PORT": 0}) as server:

@@ -129,8 +129,12 @@ def test_another_minor_is_refused(tmp_path):
 
 def test_a_virtual_environment_that_is_none(tmp_path):
     done = run("--venv", tmp_path, "--port", "0", "plain:asgi")
-    assert done.code in (2, 3), done.stderr
+    assert done.code == 3, done.stderr
     assert str(tmp_path) in done.stderr, done.stderr
+    assert "python%d.%d -m venv" % MINOR in done.stderr, done.stderr
+    # a relative one is seen from --working-dir, and the message says so
+    done = run("--venv", "env", "--working-dir", tmp_path, "plain:asgi")
+    assert "%s/env (from --venv)" % tmp_path in done.stderr, done.stderr
 
 
 def test_the_option_goes_before_the_environment(tmp_path):

@@ -1,10 +1,11 @@
 """A start that fails: exit 3, the traceback once, and what to do."""
 
 import re
+import sys
 
 import pytest
 
-from shoal import run
+from shoal import Server, copy_of, run
 
 FIRST = ("--port", "0", "--workers", "2", "--interface", "asgi")
 
@@ -52,6 +53,55 @@ def test_an_application_that_is_not_there(app, said):
     text = failed(app)
     assert said in text, text
     assert "Traceback" not in text, text
+
+
+@pytest.mark.parametrize("app, advice", [
+    ("plian:asgi", "did you mean plain:asgi?"),
+    ("plain:asig", "did you mean plain:asgi?"),
+    ("plain.py:asig", "did you mean plain.py:asgi?"),
+    ("plain.asgi", "did you mean plain:asgi?"),
+    ("./plain:asgi", "did you mean ./plain.py:asgi?"),
+    ("box.iner.mod:app", "did you mean box.inner.mod:app?"),
+    ("box.inner.mood:app", "did you mean box.inner.mod:app?"),
+    ("box.inner.mod:make_it", "did you mean box.inner.mod:application?"),
+    ("box/inner/mod.py:application", "such as box.inner.mod:NAME"),
+    ("qwertyuiop:app", "check the name, --working-dir and --venv"),
+    ("qwertyuiop.py", "check the path and --working-dir"),
+    ("kit:qwertyuiop", "say what the application is called in it: kit:NAME"),
+    ("plain:factory", "--factory"),
+])
+def test_what_was_meant_is_said(app, advice, tmp_path):
+    copy_of(tmp_path, "plain.py", "kit.py")
+    inner = tmp_path / "box" / "inner"
+    inner.mkdir(parents=True)
+    (tmp_path / "box" / "__init__.py").write_text("")
+    (inner / "__init__.py").write_text("")
+    (inner / "mod.py").write_text(
+        "from . import __name__\n\n"
+        "def application(environ, start_response):\n\tpass\n")
+    done = run("--port", "0", "--workers", "2", app, cwd=tmp_path)
+    assert done.code == 3, done.stderr
+    assert done.stderr.count(advice) == 1, done.stderr
+
+
+def test_a_package_that_is_missing(tmp_path):
+    """Where it would have to be, with a virtual environment and without."""
+    (tmp_path / "needy.py").write_text("import absent_module.inner\n")
+    text = failed("needy", cwd=tmp_path)
+    assert "needy.py imports; if it is a package: %s/bin/python -m pip " \
+        "install absent_module" % sys.prefix in text, text
+    text = failed("needy", cwd=tmp_path, env={"VIRTUAL_ENV": None})
+    assert "no virtual environment is used" in text and "--venv" in text, text
+
+
+def test_another_interface_than_it_looks_like():
+    with Server("plain:wsgi", "--interface", "asgi") as server:
+        server.expect("Exception in the ASGI application")
+        server.allow("TypeError: wsgi\\(\\) takes 2")
+        assert server.get("/").status == 500
+        assert server.logged(r"\[WARNING\].*looks like wsgi"), server.log
+    with Server("plain:asgi", "--interface", "asginl") as server:
+        assert not server.logged("looks like"), server.log
 
 
 def test_a_module_missing_inside_the_application(tmp_path):
