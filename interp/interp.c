@@ -143,8 +143,8 @@ interp_find_venv(const struct conf *conf, char *out, size_t n_out, char *err,
 void
 interp_placement(const struct conf *conf, struct keeper_opts *opts, char *why)
 {
-	const char *reason = "by default: every shard has an interpreter with "
-	    "a GIL of its own";
+	const char *reason = "every shard has an interpreter with a GIL of its "
+	    "own (the default)";
 
 	opts->isolation = ISOLATION_INTERP;
 	opts->may_switch = conf->isolation == CONF_ISOLATION_AUTO;
