@@ -384,8 +384,11 @@ def find_attribute(module, name, attribute):
     if attribute:
         raise StartError(f"module {name!r} has no attribute {attribute!r}; "
                          + better_attribute(module, name, attribute))
+    inner = [f"{name}.{usual}" for usual in ("app", "main", "asgi", "wsgi")
+             if hasattr(module, "__path__") and importlib.util.find_spec(f"{name}.{usual}")]
     raise StartError(f"module {name!r} has neither 'app' nor 'application'; "
-                     f"say which it is: {name}:NAME")
+                     + (f"did you mean {' or '.join(inner)}?" if inner else
+                        f"say which it is: {name}:NAME"))
 
 
 def better_attribute(module, name, attribute):

@@ -65,6 +65,8 @@ def test_an_application_that_is_not_there(app, said):
     ("box.inner.mood:app", "did you mean box.inner.mod:app?"),
     ("box.inner.mod:make_it", "did you mean box.inner.mod:application?"),
     ("box/inner/mod.py:application", "such as box.inner.mod:NAME"),
+    ("box", "say which it is: box:NAME"),
+    ("box.inner", "did you mean box.inner.app or box.inner.wsgi?"),
     ("qwertyuiop:app", "check the name, --working-dir and --venv"),
     ("qwertyuiop.py", "check the path and --working-dir"),
     ("kit:qwertyuiop", "say what the application is called in it: kit:NAME"),
@@ -79,6 +81,8 @@ def test_what_was_meant_is_said(app, advice, tmp_path):
     (inner / "mod.py").write_text(
         "from . import __name__\n\n"
         "def application(environ, start_response):\n\tpass\n")
+    for name in ("app.py", "wsgi.py"):
+        (inner / name).write_text("")
     done = run("--port", "0", "--workers", "2", app, cwd=tmp_path)
     assert done.code == 3, done.stderr
     assert done.stderr.count(advice) == 1, done.stderr
