@@ -58,9 +58,11 @@ COMPILE = $(filter-out deps demo test model matrix clean help install uninstall,
 
 ifneq ($(COMPILE),)
 # override: PYTHON= on the command line may be any name; this is its path
+ASKED := $(PYTHON)
 override PYTHON := $(shell tools/findpython $(PYTHON))
 ifeq ($(PYTHON),)
-$(error "make deps" brings a Python that Shoal can embed)
+$(error $(if $(ASKED),PYTHON=$(ASKED) will not do: see above,"make deps" \
+	brings a Python that Shoal can embed))
 endif
 PYFLAGS := $(shell $(PYTHON) tools/pyflags)
 PYVER := $(firstword $(PYFLAGS))

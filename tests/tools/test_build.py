@@ -136,8 +136,13 @@ def test_findpython_takes_the_newest_and_path_before_pyenv(tmp_path):
 
 
 def test_findpython_says_what_to_install(tmp_path):
-    status, said = find(tmp_path, "3.99")
+    absent = next("3.%d" % minor for minor in (12, 14, 13)
+                  if not os.path.exists("/usr/bin/python3.%d" % minor))
+    status, said = find(tmp_path, absent)
     assert status == 1 and "apt-get install python3-dev" in said
+    status, said = find(tmp_path, "3.11")
+    assert status == 1 and "one of 3.14 3.13 3.12" in said, said
+    assert "install" not in said, said
     status, said = find(tmp_path, "no-such-python")
     assert status == 1 and "no such program" in said
 
