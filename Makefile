@@ -12,7 +12,7 @@ MAKEFLAGS += --no-builtin-rules
 include config.mk
 
 ifeq ($(OPT_$(FLAVOUR)),)
-$(error FLAVOUR=$(FLAVOUR): it is release, debug, asan or tsan)
+$(error FLAVOUR=$(FLAVOUR): it is release, debug, asan, tsan, cov or fuzz)
 endif
 
 # ---- sources: listed, not globbed: a file is added on purpose -------------
@@ -46,14 +46,16 @@ MAIN = core/main.c
 # Python sources that are embedded in the binary.
 PYSRC = interp/py/boot.py interp/py/loop.py interp/py/rsgi.py
 
-HEADERS = $(wildcard core/*.h proto/*.h tls/*.h interp/*.h tests/unit/*.h)
+HEADERS = $(wildcard core/*.h proto/*.h tls/*.h interp/*.h tests/unit/*.h \
+	tests/fuzz/*.h)
+FUZZERS = h1_head h1_body h1_conn
 UNITS = $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/*.c))
 SOAKS = $(patsubst tests/soak/%.c,%,$(wildcard tests/soak/*.c))
 
 # ---- what the machine has -------------------------------------------------
 
 # Goals that compile nothing themselves must work before "make deps" has run.
-COMPILE = $(filter-out deps demo test model matrix clean help install uninstall, \
+COMPILE = $(filter-out deps demo test model matrix fuzz clean help install uninstall, \
 	$(or $(MAKECMDGOALS),all))
 
 ifneq ($(COMPILE),)
@@ -68,7 +70,11 @@ PYFLAGS := $(shell $(PYTHON) tools/pyflags)
 PYVER := $(firstword $(PYFLAGS))
 PYINC := $(patsubst -I%,-isystem %,$(filter -I%,$(PYFLAGS)))
 PYLIB := $(filter-out $(PYVER) -I%,$(PYFLAGS))
-DEPS := $(shell CC='$(CC)' tools/deps --path)
+# A fuzzer must see into the parser.
+ifeq ($(FLAVOUR),fuzz)
+export DEPS_CFLAGS = -fsanitize=fuzzer-no-link,address
+endif
+DEPS := $(shell CC='$(CC)' DEPS_CFLAGS='$(DEPS_CFLAGS)' tools/deps --path)
 HARDEN := $(shell tools/ccflags $(CC) -U_FORTIFY_SOURCE $(HARDEN))
 endif
 
@@ -106,7 +112,7 @@ endif
 # jemalloc replaces malloc, and so do the sanitizers: one or the other.  Its
 # operator new is in an object of its own, which nothing pulls in, so C++'s
 # library is not needed.
-ifneq ($(filter release debug,$(FLAVOUR)),)
+ifneq ($(filter release debug cov,$(FLAVOUR)),)
 JEMALLOC = -l:libjemalloc_pic.a
 $(O)/core/mem.o: private CPPFLAGS += -DSHOAL_JEMALLOC
 endif
@@ -190,6 +196,41 @@ $(O)/tests/%: $(O)/tests/%.o $(LIB_O) $(LLHTTP) $(ZLIB)
 
 unit: $(UNIT_BIN)		## build and run the unit tests of a FLAVOUR
 	@tools/unit $(FLAVOUR) $^
+
+# Which lines of core/ and proto/ the tests run: all of the unit tests, and of
+# the end-to-end tests those that need what only a whole server does.
+# V=1 names the lines that did not run.
+COVER = test_adoption.py test_cli.py test_keeper.py test_signals.py \
+	test_startup.py
+coverage:			## print line coverage of core/ and proto/
+	@find build/cov -name '*.gcda' -delete 2>/dev/null || :
+	+$(step) unit FLAVOUR=cov
+	+$(step) cover-e2e FLAVOUR=cov
+	@V='$(V)' $(PYTHON) tools/coverage build/cov 90
+
+cover-e2e: $(SHOAL)
+	@venv=$$(PYTHON='$(PYTHON)' tools/testdeps) && \
+	SHOAL_BIN='$(CURDIR)/$(SHOAL)' $$venv/bin/python -m pytest -q \
+	$(COVER:%=tests/e2e/%) $(PYTEST)
+
+# Those of HTTP/1, FUZZ_TIME seconds each.  What they find lies in
+# build/fuzz/found, what they learn beside the corpus in build/fuzz/corpus.
+fuzz:				## fuzz the parsers with clang (FUZZ_TIME= seconds)
+	+CC=clang DEPS_CFLAGS='-fsanitize=fuzzer-no-link,address' \
+		tools/deps --fuzz
+	+$(step) fuzzers CC=clang FLAVOUR=fuzz
+	@tools/fuzz build/fuzz '$(FUZZ_TIME)' $(FUZZERS)
+
+FUZZ_BIN = $(FUZZERS:%=$(O)/tests/fuzz/%)
+fuzzers: $(FUZZ_BIN) $(O)/tests/fuzz/seeds
+
+$(FUZZ_BIN): $(O)/tests/fuzz/%: $(O)/tests/fuzz/%.o $(LIB_O) $(LLHTTP) $(ZLIB)
+	$(call say,LD,$@)$(CC) $(CFLAGS) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ \
+		$(LDLIBS)
+
+# Writes what the unit tests' vectors are as inputs of the fuzzers.
+$(O)/tests/fuzz/seeds: $(O)/tests/fuzz/seeds.o
+	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 unit-core: $(filter $(O)/tests/unit/core_%,$(UNIT_BIN))	## those of core/
 	@tools/unit $(FLAVOUR) $^
@@ -275,7 +316,7 @@ $(O)/%.h.ok: %.h $(O)/flags
 $(P)/%.h.ok: %.h $(O)/flags $(P)/flags
 	$(check-header)
 
--include $(OBJ:.o=.d) $(UNIT_BIN:=.d) $(SOAK_BIN:=.d) $(HDR_OK:=.d)
+-include $(OBJ:.o=.d) $(UNIT_BIN:=.d) $(SOAK_BIN:=.d) $(FUZZ_BIN:=.d) $(HDR_OK:=.d)
 
 # ---- using it -------------------------------------------------------------
 
@@ -309,5 +350,6 @@ help:				## print this
 	@echo 'FLAVOUR=release|debug|asan|tsan  PYTHON=3.13|path  V=1 ' \
 		'(config.mk has more)'
 
-.PHONY: all unit unit-core soak soak-short e2e suite check test model matrix \
-	style listed hdrs deps demo bench install uninstall clean help FORCE
+.PHONY: all unit unit-core coverage cover-e2e fuzz fuzzers soak soak-short \
+	e2e suite check test model matrix style listed hdrs deps demo bench \
+	install uninstall clean help FORCE

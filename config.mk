@@ -10,6 +10,8 @@ BINDIR = $(PREFIX)/bin
 # debug    asserts on, little optimisation, jemalloc
 # asan     address and undefined behaviour sanitizers, the C library's malloc
 # tsan     thread sanitizer, the C library's malloc
+# cov      counts which lines run ("make coverage")
+# fuzz     what "make fuzz" builds: clang's libFuzzer, sanitizers as in asan
 FLAVOUR = release
 
 # The Python to embed.  Empty: the newest of 3.14, 3.13 and 3.12 that has
@@ -27,6 +29,14 @@ OPT_debug   = -O1 -g
 OPT_asan    = -O1 -g -fsanitize=address,undefined \
 	-fno-sanitize-recover=undefined -fno-omit-frame-pointer
 OPT_tsan    = -O1 -g -fsanitize=thread -fno-omit-frame-pointer
+OPT_cov     = -O0 -g --coverage -fprofile-update=atomic
+# clang does not say of itself that the sanitizer is on, as gcc does.
+OPT_fuzz    = -O1 -g -fsanitize=fuzzer-no-link,address,undefined \
+	-fno-sanitize-recover=undefined -fno-omit-frame-pointer \
+	-D__SANITIZE_ADDRESS__
+
+# Seconds that "make fuzz" gives each fuzzer.
+FUZZ_TIME = 3600
 
 # Taken only where the compiler knows them (tools/ccflags tries each).
 HARDEN = -D_FORTIFY_SOURCE=3 -fstack-protector-strong \

@@ -383,6 +383,19 @@ on_extension(llhttp_t *p, const char *at, size_t n)
 }
 
 static int
+on_extension_value(llhttp_t *p, const char *at, size_t n)
+{
+	struct h1 *h = h1_of(p);
+
+	if (n > 0 && h->extensions == h->piece_at)
+		h->quoted = *at == '"';
+	/* llhttp lets a quoted string follow a token: a=b"c". */
+	if (n > 0 && !h->quoted && memchr(at, '"', n))
+		return refuse(h, 400, "a quote in a chunk extension's token");
+	return on_extension(p, at, n);
+}
+
+static int
 on_extension_name_complete(llhttp_t *p)
 {
 	struct h1 *h = h1_of(p);
@@ -443,7 +456,7 @@ static const llhttp_settings_t settings = {
 	.on_chunk_header = on_chunk_header,
 	.on_chunk_complete = on_chunk_complete,
 	.on_chunk_extension_name = on_extension,
-	.on_chunk_extension_value = on_extension,
+	.on_chunk_extension_value = on_extension_value,
 	.on_chunk_extension_name_complete = on_extension_name_complete,
 	.on_chunk_extension_value_complete = on_extension_value_complete,
 	.on_body = on_body,

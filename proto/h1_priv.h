@@ -54,6 +54,7 @@ struct h1 {
 	bool head_done;			/* from here on fields are trailers */
 	bool in_size;			/* at a chunk's size */
 	bool last_chunk;
+	bool quoted;			/* the value of a chunk extension is */
 	bool whole;			/* the message is parsed to its end */
 	bool keep;			/* the connection lives on behind it */
 	char name[24];			/* of a trailer field, lower case */

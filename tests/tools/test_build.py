@@ -150,3 +150,32 @@ def test_findpython_says_what_to_install(tmp_path):
 def test_findpython_says_why_the_wanted_one_will_not_do(tmp_path):
     fake = script(tmp_path / "python", "echo is too old >&2; exit 1\n")
     assert find(tmp_path, fake) == (1, "is too old")
+
+
+# ---- coverage
+
+def test_coverage_counts_lines_and_judges_folders(tmp_path):
+    half = "int f(int x)\n{\n\tif (x)\n\t\treturn 1;\n\treturn 2;\n}\n"
+    build = tmp_path / "build"
+    for folder in ("core", "proto"):
+        (tmp_path / folder).mkdir()
+        (build / folder).mkdir(parents=True)
+        (tmp_path / folder / "a.c").write_text(
+            half if folder == "core" else "int g(void)\n{\n\treturn 0;\n}\n")
+        run(*CC, "--coverage", "-c", folder + "/a.c", "-o",
+            build / folder / "a.o", cwd=tmp_path)
+    main = tmp_path / "main.c"
+    main.write_text("int f(int), g(void);\n"
+                    "int main(void) { return f(1) - 1 + g(); }\n")
+    done = run(*CC, "--coverage", "-o", "main", main, build / "core/a.o",
+               build / "proto/a.o", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout
+    assert run(tmp_path / "main", cwd=tmp_path).returncode == 0
+    done = run(TOOLS / "coverage", "build", "75", cwd=tmp_path,
+               env={**os.environ, "V": "1"})
+    assert done.returncode == 0, done.stdout
+    assert "core/                        3 of     4 lines   75.0 %" in \
+        done.stdout
+    assert "\n    5\n" in done.stdout
+    done = run(TOOLS / "coverage", "build", "90", cwd=tmp_path)
+    assert done.returncode == 1 and "below 90 %: core" in done.stdout
