@@ -72,6 +72,13 @@ count(struct shard *s, int more)
 	    memory_order_relaxed);
 }
 
+/* Counted only where there is a bound. */
+static inline bool
+is_counted(const struct conn *c)
+{
+	return c->shard->conf->max_connections_per_peer > 0;
+}
+
 /*
  * The end: nothing is sent or read any more.  The protocol, which may be our
  * caller, hears of it in the clean step, where the memory goes, too.
@@ -95,6 +102,8 @@ die(struct conn *c)
 	c->xport->close(c);
 	c->io.fd = -1;
 	count(s, -1);
+	if (is_counted(c))
+		peers_leave(&s->peers, &c->peer);
 	list_del(&c->dirty);
 	list_del(&c->again);
 	list_del(&c->node);
@@ -237,15 +246,22 @@ conn_open(struct shard *s, int fd, const struct peer *peer, unsigned listener)
 	    EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET);
 	if (err)
 		goto fail_free;
-	err = c->proto->open(c);
+	if (is_counted(c))
+		err = peers_enter(&s->peers, peer);
 	if (err)
 		goto fail_poll;
+	err = c->proto->open(c);
+	if (err)
+		goto fail_peer;
 	if (list_empty(&c->node))
 		list_add_tail(&s->conns, &c->node);
 	clofork_set(fd);
 	count(s, 1);
 	return 0;
 
+fail_peer:
+	if (is_counted(c))
+		peers_leave(&s->peers, peer);
 fail_poll:
 	loop_del(&s->loop, &c->io);
 fail_free:

@@ -86,6 +86,8 @@ X(ENUM, gc, 0, "auto", 0, 0, NULL, \
   "runs more seldom, and rather while the shard is idle; python: as it is") \
 X(COUNT, max_connections, 0, "auto", 1, 10000000, NULL, \
   "open connections, a shard; auto: what the descriptor limit allows") \
+X(INT, max_connections_per_peer, 0, "0", 0, 10000000, NULL, \
+  "of one address (IPv6: of one /64), a shard; 0: no such bound") \
 G("Messages between connections") \
 X(SIZE, ring_size, 0, "4m", 64 << 10, 128 << 20, NULL, \
   "of each shard, for messages not yet delivered everywhere; the largest " \

@@ -116,6 +116,15 @@ let_in(struct door *d, int fd, const struct peer *peer)
 	    "%s", strerror(-err));
 }
 
+/* Whether one more of this client is too many. */
+static bool
+has_enough(const struct shard *s, const struct peer *peer)
+{
+	unsigned most = (unsigned)s->conf->max_connections_per_peer;
+
+	return most > 0 && peers_count(&s->peers, peer) >= most;
+}
+
 /*
  * One of those who wait at this door, or why none: as sock_accept(), or
  * -EMFILE when nobody can be let in.  The <first> is known to wait.
@@ -142,6 +151,11 @@ accept_one(struct door *d, bool first)
 		fd = accept_short(d, &peer);
 	if (fd < 0)
 		return fd;
+	if (has_enough(s, &peer)) {
+		close(fd);
+		s->slot->drops++;
+		return 0;
+	}
 	if (full && s->n_conns >= s->max_conns)
 		shed(s, oldest);
 	let_in(d, fd, &peer);
@@ -348,6 +362,7 @@ shard_init(struct shard *s, const struct child_start *start, unsigned id,
 		log_init(s->access, start->files->access.fd, LEVEL_INFO, who);
 	inbox_init(&s->inbox);
 	chunk_pool_init(&s->chunks);
+	peers_init(&s->peers);
 	list_init(&s->conns);
 	list_init(&s->idle);
 	list_init(&s->dirty);
@@ -400,6 +415,7 @@ shard_fini(struct shard *s)
 	relay_fini(&s->relay);
 	mem_free(s->doors);
 	chunk_pool_fini(&s->chunks);
+	peers_fini(&s->peers);
 	shard_end_logs(s);
 	if (s->access != &s->log)
 		mem_free(s->access);

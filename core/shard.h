@@ -42,6 +42,7 @@
 #include "core/log.h"
 #include "core/loop.h"
 #include "core/relay.h"
+#include "core/peers.h"
 #include "core/shm.h"
 
 struct app_ops;				/* proto/app.h */
@@ -83,6 +84,7 @@ struct shard {
 	struct list dead;		/* to be freed in the clean step */
 	unsigned n_conns;		/* open */
 	unsigned max_conns;
+	struct peers peers;		/* --max-connections-per-peer */
 	uint64_t next_conn;		/* conn->id */
 	struct door *doors;		/* addresses x shards */
 	unsigned n_doors;

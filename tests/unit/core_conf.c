@@ -82,6 +82,7 @@ defaults_are_those_of_the_list(void)
 	OK(c.graceful_timeout_ms == 30000 && c.drain_grace_ms == 250);
 	OK(c.turn_budget_us == 1000 && c.stall_report_ms == 1000);
 	OK(c.adopt_after_ms == 200 && c.max_connections == 0);
+	OK(c.max_connections_per_peer == 0);
 	OK(c.limit_request_fields_hard == 256 && c.body_rate == 240);
 	OK(c.keep_alive_age_ms == 3600000 && c.http1_keep_alive);
 	OK(c.header_map == CONF_HEADER_MAP_DROP);
