@@ -21,6 +21,8 @@
 #define READ_BUDGET (256u << 10)
 /* Pieces of one send; more wait for the next. */
 #define IOV_MAX_SEND 32
+/* Who does not take what is sent is looked after so often. */
+#define LOOK_NS (200 * NS_PER_MS)
 /* A polite close ends after this long, or this much thrown away. */
 #define LINGER_NS (2 * NS_PER_S)
 #define LINGER_BYTES (1u << 20)
@@ -162,30 +164,39 @@ queued(const struct conn *c)
 	return ioctl(c->io.fd, TIOCOUTQ, &n) == 0 ? n : 0;
 }
 
+/* The client took something just now. */
 static void
-set_stall(struct conn *c)
+note_progress(struct conn *c)
 {
 	struct shard *s = c->shard;
 
+	c->progress = s->loop.now;
 	timer_set(&s->loop.wheel, &c->stall, s->loop.now +
-	    (uint64_t)s->conf->send_timeout_ms * NS_PER_MS);
+	    MIN((uint64_t)s->conf->send_timeout_ms * NS_PER_MS, LOOK_NS));
 }
 
 /*
- * The socket took nothing.  It says that it is writable only when a good part
- * of a large buffer is free, which may take a slow reader minutes: it is the
- * one who took nothing of that either who is given up, and what the kernel
- * holds for him.
+ * The socket is full.  It says that it is writable only when a good part of a
+ * large buffer is free, which may take a slow reader minutes: it is the one
+ * who took nothing of that either who is given up, and what the kernel holds
+ * for him.  Who did take something is seen within LOOK_NS of it.
  */
 static void
 on_stall(struct timer *t)
 {
 	struct conn *c = container_of(t, struct conn, stall);
+	struct shard *s = c->shard;
+	uint64_t limit = (uint64_t)s->conf->send_timeout_ms * NS_PER_MS;
 	int left = queued(c);
 
 	if (left < c->queued) {
 		c->queued = left;
-		set_stall(c);
+		note_progress(c);
+		return;
+	}
+	if (s->loop.now < c->progress + limit) {
+		timer_set(&s->loop.wheel, t, MIN(c->progress + limit,
+		    s->loop.now + LOOK_NS));
 		return;
 	}
 	log_debug(&c->shard->log, "connection %llu: no progress in sending, "
@@ -437,9 +448,9 @@ send_out(struct conn *c)
 		if ((size_t)k < want) {
 			c->writable = false;
 			c->queued = queued(c);
+			if (k > 0 || !timer_is_set(&c->stall))
+				note_progress(c);
 		}
-		if (k > 0 || !timer_is_set(&c->stall))
-			set_stall(c);
 	}
 	return true;
 }
@@ -532,6 +543,7 @@ conn_set_idle(struct conn *c, bool idle)
 	    !list_empty(&c->node)))
 		return;
 	c->idle = idle;
+	c->idle_at = s->loop.now;
 	list_del(&c->node);
 	list_add_tail(idle ? &s->idle : &s->conns, &c->node);
 }

@@ -124,6 +124,8 @@ struct conn {
 	uint64_t id;			/* of this process, for logs */
 	uint32_t lingered;		/* bytes thrown away in LINGER */
 	int queued;			/* in the kernel, when it was full */
+	uint64_t progress;		/* ns, when that was last less */
+	uint64_t idle_at;		/* ns, since when it is idle, or not */
 	uint8_t state;			/* enum conn_state */
 	uint8_t listener;		/* index of the address it came by */
 	bool readable;			/* the kernel may have more */

@@ -27,6 +27,13 @@
 
 #define SOCK_TYPE (SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC)
 
+/*
+ * Bytes that the kernel holds for a client beyond those on their way to it.
+ * Without a limit that is up to 4 MiB of one who reads nothing, and his whole
+ * response may be there: he would be taken for one who is well served.
+ */
+#define UNSENT_MAX (256 << 10)
+
 /* What one --bind, or --host with --port, or --uds asks for. */
 struct want {
 	char host[256];			/* a name of DNS has at most 253 */
@@ -110,12 +117,16 @@ add_addr(struct listeners *ls, unsigned n_fd)
 }
 
 static void
+set_to(int fd, int level, int option, int value)
+{
+	/* Only of options that every supported kernel knows. */
+	BUG_ON(setsockopt(fd, level, option, &value, sizeof(value)) == -1);
+}
+
+static void
 set(int fd, int level, int option)
 {
-	int on = 1;
-
-	/* Only of options that every supported kernel knows. */
-	BUG_ON(setsockopt(fd, level, option, &on, sizeof(on)) == -1);
+	set_to(fd, level, option, 1);
 }
 
 /*
@@ -137,6 +148,7 @@ open_tcp(const struct opening *o, const struct peer *addr, bool first)
 	set(fd, SOL_SOCKET, SO_REUSEADDR);
 	/* Every accepted connection inherits it: one system call less each. */
 	set(fd, IPPROTO_TCP, TCP_NODELAY);
+	set_to(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, UNSENT_MAX);
 	/* [::] takes IPv4 too, unless 0.0.0.0 is asked for beside it. */
 	if (in6 && o->has_in4)
 		set(fd, IPPROTO_IPV6, IPV6_V6ONLY);

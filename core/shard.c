@@ -20,6 +20,8 @@
 
 /* Connections taken from one listener in a turn. */
 #define ACCEPT_BATCH 64
+/* Nobody has to make place who has been idle for less than this. */
+#define SHED_AFTER_NS NS_PER_S
 /* Out of descriptors: accepting again is tried after this. */
 #define ACCEPT_PAUSE_NS (100 * NS_PER_MS)
 /* With so few requests in a run each is sent at once: their p50 halves. */
@@ -57,7 +59,11 @@ on_accept_pause(struct timer *t)
 	set_doors(s);
 }
 
-/* The connection that has been idle longest, or NULL. */
+/*
+ * The connection that has been idle longest, or NULL.  Who was answered just
+ * now is not idle in this sense: he is about to ask again, or has done so, and
+ * a flood of others must not cost him his connection.
+ */
 static struct conn *
 oldest_idle(struct shard *s)
 {
@@ -66,6 +72,8 @@ oldest_idle(struct shard *s)
 	list_each(n, &s->idle) {
 		struct conn *c = container_of(n, struct conn, node);
 
+		if (s->loop.now < c->idle_at + SHED_AFTER_NS)
+			return NULL;
 		/* Otherwise its last answer is still on the way. */
 		if (bytes_len(&c->out) == 0)
 			return c;

@@ -418,6 +418,29 @@ a_slow_client_is_not_given_up_though_no_event_comes(void)
 	kit_close(&k);
 }
 
+/* What counts is when he last took something, not when that was looked at. */
+static void
+a_client_that_stops_late_is_given_up_in_time(void)
+{
+	static char some[40000];
+	struct note *n;
+	int fd;
+
+	kit_open(&k, 1, "--send-timeout=5s", false);
+	fd = kit_pair(&k, &n);
+	conn_put(n->conn, big, BIG);
+	kit_settle(&k);
+	OK(recv(fd, some, sizeof(some), 0) == sizeof(some));
+	kit_sleep(&k, 600);
+	kit_sleep(&k, 4000);
+	OK(n->losts == 0);
+	for (int ms = 0; ms < 2000; ms += 500)
+		kit_sleep(&k, 500);
+	OK(n->losts == 1);
+	close(fd);
+	kit_close(&k);
+}
+
 static void
 a_client_that_takes_all_is_forgiven(void)
 {
@@ -707,6 +730,7 @@ tests(void)
 	T(room_may_fill_it_again);
 	T(a_client_that_takes_nothing_is_reset_at_the_send_timeout);
 	T(a_slow_client_is_not_given_up_though_no_event_comes);
+	T(a_client_that_stops_late_is_given_up_in_time);
 	T(a_client_that_takes_all_is_forgiven);
 	T(writing_to_one_who_left_ends_it);
 	T(close_sends_what_waits_first);

@@ -168,6 +168,7 @@ a_connection_has_its_options_and_addresses(void)
 	OK(fcntl(fd, F_GETFL) & O_NONBLOCK);
 	OK(fcntl(fd, F_GETFD) & FD_CLOEXEC);
 	OK(option(fd, IPPROTO_TCP, TCP_NODELAY) == 1);
+	OK(option(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT) == 256 << 10);
 	OK(sock_local(client, &local) == 0);
 	OK_STR(sock_addr_text(&peer, a), sock_addr_text(&local, b));
 	OK_STR(sock_host_text(&peer, a), "127.0.0.1");

@@ -20,6 +20,7 @@
 #include "core/cpu.h"
 #include "core/mem.h"
 #include "core/shard.h"
+#include "core/util.h"
 #include "tests/unit/t.h"
 
 #define KIT_CONNS 128
@@ -257,6 +258,47 @@ kit_close(struct kit *k)
 	shm_free(&k->shm);
 	log_fini(&k->log);
 	conf_fini(&k->conf);
+}
+
+/* ---- doors ------------------------------------------------------------- */
+
+static inline unsigned
+kit_port(const struct kit *k)
+{
+	return sock_port(&k->listeners.addr[0].addr);
+}
+
+/* Turns until <n> connections were accepted; false: they never are. */
+static inline bool
+kit_accepts(struct kit *k, unsigned n)
+{
+	for (int i = 0; i < 2000 && k->shard->slot->accepted < n; i++) {
+		kit_settle(k);
+		if (k->shard->slot->accepted < n)
+			usleep(500);
+	}
+	kit_settle(k);
+	return k->shard->slot->accepted == n;
+}
+
+static inline unsigned
+kit_open_doors(const struct kit *k)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < k->shard->n_doors; i++)
+		n += k->shard->doors[i].open;
+	return n;
+}
+
+/* Those who are idle have been for long. */
+static inline void
+kit_grow_old(struct kit *k)
+{
+	struct list *n;
+
+	list_each(n, &k->shard->idle)
+		container_of(n, struct conn, node)->idle_at = 0;
 }
 
 /* ---- clients ----------------------------------------------------------- */
