@@ -235,8 +235,10 @@ unit-core: $(filter $(O)/tests/unit/core_%,$(UNIT_BIN))	## those of core/
 	@tools/unit $(FLAVOUR) $^
 
 # A soak's argument: how many times the work of a short slice.
-soak: $(SOAK_BIN)		## the soaks, long (SOAK=1000 slices)
-	@for program in $^; do $$program $(or $(SOAK),1000) || exit; done
+soak: $(SOAK_BIN) $(SHOAL)	## the soaks, long (SOAK=1000 slices)
+	@for program in $(SOAK_BIN); do \
+		$$program $(or $(SOAK),1000) || exit; done
+	$(PYTHON) tests/soak/attacks $(SHOAL)
 
 soak-short: $(SOAK_BIN)		## a slice of each soak
 	@tools/unit $(FLAVOUR) $^
