@@ -126,6 +126,17 @@ on_failure(struct wsock *w)
 	conn_close(c, true);
 }
 
+/* What the client did to end it, which may have waited. */
+static void
+end(struct wsock *w, enum ws_event ev)
+{
+	w->pending = 0;
+	if (ev == WS_GOT_CLOSE)
+		on_close(w);
+	else if (ev == WS_FAILED)
+		on_failure(w);
+}
+
 /* The client's close frame may be behind anything, so we read again. */
 static void
 begin_close(struct wsock *w, unsigned code, struct str reason)
@@ -134,6 +145,19 @@ begin_close(struct wsock *w, unsigned code, struct str reason)
 	ended(w, WSOCK_CLOSING, code, STR(""));
 	conn_timeout(w->conn, (uint32_t)conf_of(w)->ws_close_timeout_ms);
 	conn_resume(w->conn);
+	end(w, w->pending);
+}
+
+/* Answers to what came before it are still possible. */
+static void
+end_in_turn(struct wsock *w, enum ws_event ev)
+{
+	if (w->state != WSOCK_OPEN || !w->first) {
+		end(w, ev);
+		return;
+	}
+	w->pending = (uint8_t)ev;
+	conn_timeout(w->conn, (uint32_t)conf_of(w)->ws_close_timeout_ms);
 }
 
 void
@@ -207,10 +231,8 @@ on_event(struct wsock *w, enum ws_event ev)
 		on_ping(w);
 		break;
 	case WS_GOT_CLOSE:
-		on_close(w);
-		break;
 	case WS_FAILED:
-		on_failure(w);
+		end_in_turn(w, ev);
 		break;
 	case WS_GOT_PONG:
 	case WS_NOTHING:
@@ -238,7 +260,7 @@ wsock_input(struct conn *c, const unsigned char *p, size_t n)
 	struct wsock *w = c->pstate;
 	size_t used = 0, k;
 
-	if (w->pinged && w->state == WSOCK_OPEN)
+	if (w->pinged && w->state == WSOCK_OPEN && !w->pending)
 		set_ping_timer(w);
 	while (used < n && takes_input(w)) {
 		enum ws_event ev = ws_read(&w->ws, p + used, n - used, &k);
@@ -255,6 +277,7 @@ wsock_eof(struct conn *c)
 {
 	struct wsock *w = c->pstate;
 
+	end(w, w->pending);
 	ended(w, WSOCK_OVER, WS_ABNORMAL, STR(""));
 	conn_close(c, false);
 }
@@ -265,8 +288,10 @@ wsock_next(struct wsock *w)
 	struct ws_msg *m = w->first;
 	size_t before = w->waiting;
 
-	if (!m)
+	if (!m) {
+		end(w, w->pending);
 		return NULL;
+	}
 	w->first = m->next;
 	m->next = NULL;
 	w->waiting -= sizeof(*m) + m->cap;
@@ -382,7 +407,9 @@ wsock_timeout(struct conn *c)
 	struct wsock *w = c->pstate;
 	uint32_t limit = (uint32_t)conf_of(w)->ws_ping_timeout_ms;
 
-	if (w->state != WSOCK_OPEN) {
+	if (w->pending) {
+		end(w, w->pending);
+	} else if (w->state != WSOCK_OPEN) {
 		conn_abort(c);
 	} else if (is_silent(w)) {
 		log_debug(&c->shard->log, "connection %llu: no answer to a "
@@ -415,6 +442,8 @@ wsock_lost(struct conn *c)
 {
 	struct wsock *w = c->pstate;
 
+	if (w->pending)
+		end(w, w->pending);
 	c->pstate = NULL;
 	w->conn = NULL;
 	ended(w, WSOCK_OVER, WS_ABNORMAL, STR(""));

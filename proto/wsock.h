@@ -10,6 +10,9 @@
  *             What the application sends goes into the connection's output,
  *             frame by frame, whole: anybody may append a ready-made frame
  *             at any time (wsock_put()).
+ *             The client's close frame, or a broken rule, waits until the
+ *             application has taken what came before and asks for more, so
+ *             that it can still answer; at most --ws-close-timeout.
  *   CLOSING   our close frame is out: what comes is dropped until the
  *             client's close frame, or --ws-close-timeout
  *   OVER      nothing more is read; the connection closes or is gone
@@ -60,6 +63,7 @@ struct wsock {
 	struct ws ws;
 	uint16_t code;			/* it ended with; 0: it is open */
 	uint8_t state;			/* enum wsock_state */
+	uint8_t pending;		/* the client's end, that waits; or 0 */
 	uint8_t n_pong;
 	bool owes_pong;			/* pong[0, n_pong) is to be sent */
 	bool pinged;			/* nothing has come since */
@@ -82,7 +86,10 @@ wsock_is_open(const struct wsock *w)
 	return w->state == WSOCK_OPEN;
 }
 
-/* The next message, now the caller's (mem_free()); NULL: none waits. */
+/*
+ * The next message, now the caller's (mem_free()); NULL: none waits, and an
+ * end that was behind the last one has come.
+ */
 struct ws_msg *wsock_next(struct wsock *w);
 /* Tell me when there is one. */
 void wsock_want(struct wsock *w);

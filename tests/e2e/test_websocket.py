@@ -281,17 +281,40 @@ def test_many_in_one_write(server):
 
 def test_one_byte_at_a_time(server):
     with server.connect() as c:
-        for data, want in [(frame(TEXT, "slow"), b"\x81\x04slow"),
-                (frame(PING, "p"), b"\x8a\x01p"),
-                (frame(CLOSE, close_payload(1000)), b"\x88\x02\x03\xe8")]:
-            if data[0] == TEXT:
-                data = handshake("/echo").encode() + data
-            for byte in data:
-                c.send(bytes([byte]))
-            if data[:3] == b"GET":
-                assert c.recv_head().status == 101
-            assert c._exactly(len(want)) == want
+        for byte in handshake("/echo").encode() + frame(PING, "p") \
+                + frame(TEXT, "slow") + frame(CLOSE, close_payload(1000)):
+            c.send(bytes([byte]))
+        assert c.recv_head().status == 101
+        assert c.recv_until_close() == b"\x8a\x01p\x81\x04slow" \
+            b"\x88\x02\x03\xe8"
+
+
+@pytest.mark.asan
+@pytest.mark.parametrize("end, code", [(frame(CLOSE, close_payload(1000)),
+    1000), (frame(0xa1, "rsv"), 1002), (frame(TEXT, b"\xff"), 1007)])
+def test_what_came_before_the_end_is_answered(server, end, code):
+    who = name()
+    c = server.websocket("/echo?id=" + who)
+    c.send(frame(TEXT, "one") + frame(BINARY, b"two") + end
+        + frame(TEXT, "behind"))
+    assert c.recv_text() == "one"
+    assert c.recv_binary() == b"two"
+    assert c.recv_close()[0] == code
+    c.assert_closed()
+    until(lambda: [s for s in server.json("/seen")["seen"]
+        if s.startswith("%s %d " % (who, code))], "disconnect")
+
+
+def test_an_end_waits_for_the_application_only_so_long():
+    with only("--ws-close-timeout", "100ms") as server:
+        who = name()
+        c = server.websocket("/deaf?id=" + who)
+        c.send(frame(BINARY, b"x" * 10) + frame(CLOSE, close_payload(4000)))
+        assert c.recv_close()[0] == 4000
         c.assert_closed()
+        server.get("/note?text=go%20" + who)
+        # What it did not take before it closed is still there for it.
+        seen(server, who + " 1 10 4000")
 
 
 def test_fragments_with_control_frames_between(server):
