@@ -39,7 +39,10 @@ call_new(struct pystate *st, struct req *r)
 {
 	struct wsgi *w = st->wsgi;
 	struct list *n = list_pop(&w->kept);
-	struct call *c, old;
+	struct call *c;
+	struct res res;
+	char *in;
+	size_t in_cap;
 
 	if (n) {
 		c = container_of(n, struct call, node);
@@ -50,11 +53,14 @@ call_new(struct pystate *st, struct req *r)
 			return NULL;
 		memset(c, 0, sizeof(*c));
 	}
-	old = *c;
+	/* The buffers stay. */
+	res = c->res;
+	in = c->in;
+	in_cap = c->in_cap;
 	memset(c, 0, sizeof(*c));
-	c->res = old.res;
-	c->in = old.in;
-	c->in_cap = old.in_cap;
+	c->res = res;
+	c->in = in;
+	c->in_cap = in_cap;
 	res_reset(&c->res);
 	list_init(&c->node);
 	c->st = st;

@@ -33,17 +33,14 @@ struct env_entry {
 	char raw[CACHED_MAX];
 };
 
-/* The addresses of a connection, by its number. */
+/* What all requests of a connection have alike, by its number. */
 struct env_peers {
 	uint64_t id;			/* of the connection, and 1 */
-	PyObject *remote_addr;
-	PyObject *remote_port;
-	PyObject *server_name;
-	PyObject *server_port;
+	PyObject *common;		/* dict, copied a request */
 };
 
 struct wsgi_env {
-	PyObject *common;		/* dict, copied a request */
+	PyObject *common;		/* dict, copied a connection */
 	PyObject *path_info;
 	PyObject *query_string;
 	PyObject *request_method;
@@ -188,43 +185,44 @@ cached(struct wsgi_env *e, const struct field *f)
 
 /* A second field of the same name: one value, joined (RFC 9110, 5.3). */
 static int
-set_field(PyObject *environ, PyObject *key, PyObject *value, bool cookie)
+set_field(PyObject *environ, PyObject *key, PyObject *value,
+          const struct field *f)
 {
-	PyObject *before, *joined;
+	Py_ssize_t n = PyDict_GET_SIZE(environ);
+	PyObject *before;
+	bool cookie;
 
 	if (!value)
 		return -1;
-	switch (PyDict_GetItemRef(environ, key, &before)) {
-	case 0:
-		return PyDict_SetItem(environ, key, value);
-	case 1:
-		joined = PyUnicode_FromFormat(cookie ? "%U; %U" : "%U, %U",
-		    before, value);
-		Py_DECREF(before);
-		return set(environ, key, joined);
-	default:
+	/* One look for both: is it there, and where it belongs. */
+	before = PyDict_SetDefault(environ, key, value);
+	if (!before)
 		return -1;
-	}
+	if (PyDict_GET_SIZE(environ) > n)
+		return 0;
+	cookie = str_eq(field_name(f), STR("cookie"));
+	return set(environ, key, PyUnicode_FromFormat(cookie ? "%U; %U" :
+	    "%U, %U", before, value));
 }
 
 static int
 add_field(struct wsgi_env *e, PyObject *environ, const struct field *f)
 {
-	bool cookie = str_eq(field_name(f), STR("cookie"));
 	struct env_entry *c = cached(e, f);
 	PyObject *key, *value;
 	int err;
 
+	if (c && c->key && c->value)
+		return set_field(environ, c->key, c->value, f);
 	if (PyErr_Occurred())
 		return -1;
 	if (c)
-		return c->key ? set_field(environ, c->key, c->value, cookie) :
-		    0;
+		return 0;
 	key = key_of(f);
 	if (!key)
 		return PyErr_Occurred() ? -1 : 0;
 	value = latin1(field_value(f));
-	err = set_field(environ, key, value, cookie);
+	err = set_field(environ, key, value, f);
 	Py_XDECREF(value);
 	Py_DECREF(key);
 	return err;
@@ -247,80 +245,91 @@ split_root(struct wsgi_env *e, PyObject *environ, const struct conf *conf,
 	return (struct str){ path.p + root.n, path.n - root.n };
 }
 
+/* PATH_INFO of the unquoted <path>: mostly what the target is, too. */
+static PyObject *
+path_text(struct str path, const struct req *r, PyObject *target)
+{
+	if (path.n == r->target.n && memcmp(path.p, r->target.p, path.n) == 0)
+		return Py_NewRef(target);
+	return latin1(path);
+}
+
 static int
 set_target(struct wsgi_env *e, PyObject *environ, struct call *c)
 {
 	const struct req *r = c->head;
-	char small[512];
+	PyObject *target = latin1(r->target);
+	char small[512] __attribute__((uninitialized));
 	char *buf = r->path.n <= sizeof(small) ? small : mem_try(r->path.n);
 	struct str path;
 	int err = 0;
 
-	if (!buf) {
-		PyErr_NoMemory();
+	if (!buf || !target) {
+		if (!buf)
+			PyErr_NoMemory();
+		else if (buf != small)
+			mem_free(buf);
+		Py_XDECREF(target);
 		return -1;
 	}
 	path = (struct str){ buf, scope_unquote(r->path, buf) };
 	path = split_root(e, environ, c->shard->conf, path, &err);
 	if (!err)
-		err = set(environ, e->path_info, latin1(path));
+		err = set(environ, e->path_info, path_text(path, r, target));
 	if (buf != small)
 		mem_free(buf);
 	if (!err && r->query.n > 0)
 		err = set(environ, e->query_string, latin1(r->query));
-	if (!err) {
-		PyObject *raw = latin1(r->target);
-
-		err = raw ? PyDict_SetItem(environ, e->request_uri, raw) : -1;
-		if (!err)
-			err = set(environ, e->raw_uri, raw);
-		else
-			Py_XDECREF(raw);
-	}
+	if (!err)
+		err = PyDict_SetItem(environ, e->request_uri, target);
+	if (!err)
+		err = PyDict_SetItem(environ, e->raw_uri, target);
+	Py_DECREF(target);
 	return err;
 }
 
-static void
-set_pair(PyObject **host, PyObject **port, const struct peer *p)
+static int
+set_pair(PyObject *environ, PyObject *host, PyObject *port,
+         const struct peer *p)
 {
 	char text[SOCK_TEXT];
 
-	Py_XSETREF(*host, PyUnicode_FromString(sock_host_text(p, text)));
-	Py_XSETREF(*port, PyUnicode_FromFormat("%u", sock_port(p)));
-}
-
-static void
-fill_peers(struct env_peers *p, const struct call *c)
-{
-	const struct listeners *ls = c->shard->start->listeners;
-
-	p->id = 0;
-	set_pair(&p->remote_addr, &p->remote_port, &c->peer);
-	if (c->listener < ls->n && ls->addr[c->listener].path) {
-		/* PEP 3333: never empty. */
-		Py_XSETREF(p->server_name, PyUnicode_FromString("localhost"));
-		Py_XSETREF(p->server_port, PyUnicode_FromString("80"));
-	} else {
-		set_pair(&p->server_name, &p->server_port, &c->local);
-	}
-	if (p->remote_addr && p->remote_port && p->server_name &&
-	    p->server_port)
-		p->id = c->conn_id + 1;
+	return set(environ, host, PyUnicode_FromString(
+	    sock_host_text(p, text))) ||
+	    set(environ, port, PyUnicode_FromFormat("%u", sock_port(p))) ?
+	    -1 : 0;
 }
 
 static int
 set_addresses(struct wsgi_env *e, PyObject *environ, const struct call *c)
 {
+	const struct listeners *ls = c->shard->start->listeners;
+
+	if (set_pair(environ, e->remote_addr, e->remote_port, &c->peer))
+		return -1;
+	if (c->listener >= ls->n || !ls->addr[c->listener].path)
+		return set_pair(environ, e->server_name, e->server_port,
+		    &c->local);
+	/* PEP 3333: never empty. */
+	return set(environ, e->server_name,
+	    PyUnicode_FromString("localhost")) ||
+	    set(environ, e->server_port, PyUnicode_FromString("80")) ? -1 : 0;
+}
+
+/* What the environ of a request of this connection begins as; borrowed. */
+static PyObject *
+common_of(struct wsgi_env *e, const struct call *c)
+{
 	struct env_peers *p = &e->peers[c->conn_id % PEERS];
 
-	if (p->id != c->conn_id + 1)
-		fill_peers(p, c);
-	if (p->id == 0)
-		return -1;
-	return PyDict_SetItem(environ, e->remote_addr, p->remote_addr) ||
-	    PyDict_SetItem(environ, e->remote_port, p->remote_port) ||
-	    PyDict_SetItem(environ, e->server_name, p->server_name) ||
-	    PyDict_SetItem(environ, e->server_port, p->server_port) ? -1 : 0;
+	if (p->id == c->conn_id + 1)
+		return p->common;
+	p->id = 0;
+	Py_XSETREF(p->common, PyDict_Copy(e->common));
+	if (!p->common || set_addresses(e, p->common, c) == -1)
+		return NULL;
+	p->id = c->conn_id + 1;
+	return p->common;
 }
 
 static int
@@ -328,8 +337,7 @@ fill(struct wsgi_env *e, PyObject *environ, struct call *c)
 {
 	const struct req *r = c->head;
 
-	if (set_target(e, environ, c) == -1 ||
-	    set_addresses(e, environ, c) == -1)
+	if (set_target(e, environ, c) == -1)
 		return -1;
 	if (!str_eq(r->method, STR("GET")) &&
 	    set(environ, e->request_method, latin1(r->method)) == -1)
@@ -346,7 +354,8 @@ fill(struct wsgi_env *e, PyObject *environ, struct call *c)
 PyObject *
 wsgi_environ(struct wsgi_env *e, struct call *c, PyObject *input)
 {
-	PyObject *environ = PyDict_Copy(e->common);
+	PyObject *common = common_of(e, c);
+	PyObject *environ = common ? PyDict_Copy(common) : NULL;
 
 	if (!environ)
 		return NULL;
