@@ -362,6 +362,8 @@ h1_out_refusal(struct conn *c, unsigned status, bool is_head)
 	struct str text = res_reason(status);
 	char *start, *at;
 
+	/* We may be in the poll that ends a long sleep, or in a timer of it. */
+	shard_date(c->shard);
 	/* Texts that large are nobody's; they may be left out. */
 	if (server.n > STRETCH / 4)
 		server.n = 0;

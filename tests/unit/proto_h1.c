@@ -482,6 +482,24 @@ fields_of_our_own_go_with_every_answer(void)
 }
 
 static void
+a_refusal_after_a_long_sleep_has_todays_date(void)
+{
+	static const char *const options[] = { "--date-header", NULL };
+	static const char old[] = "Thu, 01 Jan 1970 00:00:01 GMT";
+	struct blob out = { NULL, 0, 0 };
+	struct stub s;
+
+	stub_open(&s, options);
+	s.shard->date_s = 1;
+	memcpy(s.shard->date, old, sizeof(old));
+	ask(&s, "GET /refused HTTP/1.1\r\n\r\n", &out);
+	OK(blob_has(&out, "HTTP/1.1 400 ") && blob_has(&out, "date: "));
+	OK(!blob_has(&out, old));
+	blob_free(&out);
+	stub_close(&s);
+}
+
+static void
 names_with_underscores_can_be_refused(void)
 {
 	static const char *const options[] = { "--header-map=refuse", NULL };
@@ -715,6 +733,7 @@ tests(void)
 	T(an_old_connection_ends_with_its_next_answer);
 	T(keep_alive_can_be_turned_off);
 	T(fields_of_our_own_go_with_every_answer);
+	T(a_refusal_after_a_long_sleep_has_todays_date);
 	T(names_with_underscores_can_be_refused);
 	T(framing_is_chosen_by_what_is_known);
 	T(server_and_date_are_ours_to_give);
