@@ -116,6 +116,19 @@ async def rsgi(scope, protocol):
             counts["error"] = type(error).__name__
         finally:
             counts["ended"] += 1
+    elif path == "/read":
+        counts.update(read=0, begun=1, ended=0, error="")
+        await asyncio.sleep(float(asked.get("wait", "0")))
+        try:
+            async for part in protocol:
+                counts["read"] += len(part)
+        except Exception as error:
+            counts["error"] = str(error)
+            raise
+        finally:
+            counts["ended"] += 1
+        protocol.response_str(200, [("content-type", TEXT)],
+            "%d\n" % counts["read"])
     elif path == "/gone":
         counts.update(begun=1, ended=0, error="")
         await protocol.client_disconnect()

@@ -540,6 +540,29 @@ def test_deadlines():
         assert slow.recv_response().body == b"slow\n"
 
 
+@pytest.mark.parametrize("option", [
+    ("--body-timeout", "500ms", "--body-rate", "0"),
+    ("--body-rate", "1g", "--body-timeout", "1h")], ids=["gap", "pace"])
+@pytest.mark.parametrize("kind", ["asgi", "wsgi", "rsgi"])
+def test_a_body_that_does_not_come(kind, option):
+    """408 for the client, and for the application no whole body."""
+    with Server("mux:" + kind, "--isolation", "process", *option) as server:
+        server.allow("ClientDisconnected|ClientDisconnect|ProtocolError"
+            "|--body-timeout|OSError|wsgi.input")
+        slow = server.connect(limit=max(LIMIT, 30))
+        slow.request("POST", "/pressure/read", [("Content-Length", "90000")])
+        slow.send(b"x" * 70000)
+        refused(slow, 408)
+        counts = server.json("/pressure/counts")
+        # called or not: it never had all of it
+        until(lambda: server.json("/pressure/counts")["ended"] ==
+            server.json("/pressure/counts")["begun"], "the application's end")
+        counts = server.json("/pressure/counts")
+        assert counts["read"] < 90000, counts
+        assert not counts["begun"] or counts["error"], counts
+        assert server.get("/plain").answer() == HELLO
+
+
 # Back-pressure
 
 @pytest.mark.asan
