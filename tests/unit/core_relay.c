@@ -18,7 +18,7 @@ static struct kit k;
 /* Someone who listens. */
 struct ear_of {
 	struct member member;
-	struct conn *conn;		/* also gets the bytes, if there is one */
+	struct conn *conn;		/* also gets the bytes; or NULL */
 	unsigned n;			/* messages */
 	uint64_t lost;
 	uint64_t offset;		/* of the last */

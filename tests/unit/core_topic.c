@@ -274,7 +274,7 @@ a_topic_that_empties_during_its_walk_goes_at_its_end(void)
 
 /* ---- want of memory ----------------------------------------------------- */
 
-/* Whatever allocation fails, nothing is left of the join, and the next works. */
+/* Whatever allocation fails, nothing is left of the join; the next works. */
 static void
 a_join_without_memory_leaves_nothing(void)
 {
