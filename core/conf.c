@@ -631,6 +631,13 @@ text_size(int argc, char *const *argv, char *const *envp)
 	return n;
 }
 
+static int
+no_memory(struct conf_error *err)
+{
+	snprintf(err->text, sizeof(err->text), "out of memory");
+	return -ENOMEM;
+}
+
 int
 conf_parse(struct conf *c, struct conf_error *err, int argc,
            char *const *argv, char *const *envp)
@@ -642,10 +649,8 @@ conf_parse(struct conf *c, struct conf_error *err, int argc,
 	memset(c, 0, sizeof(*c));
 	err->text[0] = '\0';
 	c->memory = mem_try_zero(pointers + text_size(argc, argv, envp));
-	if (!c->memory) {
-		snprintf(err->text, sizeof(err->text), "out of memory");
-		return -ENOMEM;
-	}
+	if (!c->memory)
+		return no_memory(err);
 	c->app_argv = c->memory;
 	p.text = (char *)c->memory + pointers;
 
@@ -663,7 +668,7 @@ conf_parse(struct conf *c, struct conf_error *err, int argc,
 	}
 	if (code)
 		conf_fini(c);
-	return code;
+	return code == -ENOMEM ? no_memory(err) : code;
 }
 
 void

@@ -609,7 +609,9 @@ event_loop(PyObject *module, PyObject *unused)
 
 	(void)unused;
 	if (!al) {
-		al = mem_zero(sizeof(*al));
+		al = mem_try_zero(sizeof(*al));
+		if (!al)
+			return PyErr_NoMemory();
 		asyncio = PyImport_ImportModule("asyncio");
 		err = !asyncio || make_names(al) == -1 ||
 		    find_stock(al, asyncio) == -1 ||
