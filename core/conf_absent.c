@@ -13,7 +13,6 @@
 	"framework's middleware can use them"
 #define RECYCLE "processes are not recycled; the signal HUP replaces them " \
 	"all, and no request is lost"
-#define FORMAT "the access log has one format; see --access-log"
 #define USER "start it as that user, by setpriv or the service manager"
 #define ENV "set the variables before it is started: set -a; . ./FILE"
 
@@ -33,8 +32,6 @@ static const struct absent {
 	{ "limit-max-requests", true, RECYCLE },
 	{ "workers-lifetime", false, RECYCLE },
 	{ "workers-max-rss", false, RECYCLE },
-	{ "access-logformat", false, FORMAT },
-	{ "access-log-fmt", false, FORMAT },
 	{ "env-file", true, ENV },
 	{ "daemon", false, "it stays in the foreground, as service managers "
 	    "and containers want it; a shell's & does the rest" },
