@@ -544,11 +544,18 @@ a_sweep_whose_connections_close_ends(void)
 
 /* ---- from elsewhere ---------------------------------------------------- */
 
+static pthread_barrier_t begin_together;
+
 static void *
 say_many(void *arg)
 {
+	static const char text[2000];
+	struct ring_msg m = { .channel = STR("a"), .kind = RING_TEXT,
+		.data = { text, sizeof(text) } };
+
+	pthread_barrier_wait(&begin_together);
 	for (unsigned i = 0; i < *(unsigned *)arg; i++)
-		say("a", "x");
+		OK(relay_publish(&k.shard->relay, &m, NULL) == 0);
 	return NULL;
 }
 
@@ -556,11 +563,12 @@ say_many(void *arg)
 static void
 threads_of_the_process_publish_and_wake(void)
 {
-	unsigned each = 3000;
+	unsigned each = 5000;		/* 30 MB: the ring holds them all */
 	pthread_t thread[3];
 	struct ear_of e;
 
-	kit_open(&k, 1, "", false);
+	kit_open(&k, 1, "--ring-size=64m", false);
+	pthread_barrier_init(&begin_together, NULL, 3);
 	ear_of_init(&e);
 	e.works = true;			/* so that every wait ends */
 	join_room(&e, "a");
@@ -575,6 +583,7 @@ threads_of_the_process_publish_and_wake(void)
 		OK(pthread_join(thread[i], NULL) == 0);
 	OK(e.n == 3 * each && e.lost == 0);
 	OK(counted(&k.shard->slot->published) == 3 * each);
+	pthread_barrier_destroy(&begin_together);
 	leave(&e);
 	kit_close(&k);
 }
