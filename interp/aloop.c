@@ -141,7 +141,11 @@ loop_call_soon(PyObject *self, PyObject *const *args, Py_ssize_t n,
 	return add_ready(l, args[0], &c);
 }
 
-/* Any thread.  What wakes the loop may be replaced by a subclass. */
+/*
+ * Any thread.  What wakes the loop may be replaced by a subclass.  From 3.14
+ * on cancelling such a handle waits for a callback under way: asyncio's own
+ * does that.
+ */
 static PyObject *
 loop_call_soon_threadsafe(PyObject *self, PyObject *const *args, Py_ssize_t n,
                           PyObject *names)
@@ -150,7 +154,8 @@ loop_call_soon_threadsafe(PyObject *self, PyObject *const *args, Py_ssize_t n,
 	PyObject *h, *woken;
 	struct call c;
 
-	if (!parse_call(l, &c, args, (size_t)n, names, 1))
+	if (PY_LOCKED_HANDLES ||
+	    !parse_call(l, &c, args, (size_t)n, names, 1))
 		return stock_call(l->al->stock.call_soon_threadsafe, self,
 		    args, (size_t)n, names);
 	h = add_ready(l, args[0], &c);

@@ -18,6 +18,9 @@
 /* 3.12's importer breaks single-phase modules of the standard library. */
 #define PY_GOOD_INTERPRETERS (PY_VERSION_HEX >= 0x030D0000)
 
+/* What call_soon_threadsafe() gives has a lock of its own (asyncio). */
+#define PY_LOCKED_HANDLES (PY_VERSION_HEX >= 0x030E0000)
+
 #if PY_VERSION_HEX < 0x030D0000
 /* As 3.13's: 1 and a new reference, 0 and NULL, or -1 with an exception. */
 static inline int
