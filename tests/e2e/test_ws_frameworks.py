@@ -1,0 +1,62 @@
+"""WebSockets in the frameworks that people write them with."""
+
+import pytest
+
+from shoal import CLOSE, Server, close_payload, handshake, until
+
+# What a client gets where the application raises: some close by themselves.
+RAISED = {"starlette": 1011, "fastapi": 1011, "quart": 1000,
+    "litestar": 4500, "falcon": 1011}
+NAMES = sorted(RAISED)
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def server(request):
+    with Server("ws_frameworks:app", "--interface", "asgi",
+            env={"FRAMEWORK": request.param}) as server:
+        server.framework = request.param
+        server.allow("on purpose")
+        yield server
+
+
+@pytest.mark.asan
+def test_echo(server):
+    c = server.websocket("/echo", [("Sec-WebSocket-Protocol", "x, chat")])
+    assert c.head.one("sec-websocket-protocol") == "chat"
+    for size in 0, 1, 1000, 100000:
+        text = "gr\xfc\xdfe" * size
+        c.text(text)
+        assert c.recv_text() == text
+        # Quart takes an empty message for none.
+        if size == 0 and server.framework == "quart":
+            continue
+        c.binary(b"\xff" * size)
+        assert c.recv_binary() == b"\xff" * size
+    c.shut(4002, "enough")
+    until(lambda: server.json("/left"), "it hears that the client left")
+    if server.framework not in ("quart", "falcon"):
+        assert server.json("/left") == [[4002, "enough"]]
+    c = server.websocket("/echo")
+    assert not c.head.all("sec-websocket-protocol")
+    c.shut()
+
+
+@pytest.mark.asan
+def test_it_closes(server):
+    c = server.websocket("/close")
+    code, reason = c.recv_close()
+    assert (code, reason) == (4001, "enough")
+    c.frame(CLOSE, close_payload(4001))
+    c.assert_closed()
+
+
+def test_it_raises(server):
+    c = server.websocket("/boom")
+    assert c.recv_close()[0] == RAISED[server.framework]
+
+
+def test_it_refuses(server):
+    with server.connect() as c:
+        c.send(handshake("/refuse"))
+        assert c.recv_response().status in (401, 403)
+        c.assert_closed()
