@@ -32,7 +32,7 @@ PROTO = proto/field.c proto/h1.c proto/h1_in.c proto/h1_out.c proto/head.c \
 
 INTERP = interp/aloop.c interp/aloop_handle.c interp/aloop_ready.c \
 	interp/aloop_sel.c interp/aloop_turn.c interp/asgi.c \
-	interp/asgi_ws.c interp/check.c interp/exc.c interp/feed.c \
+	interp/asgi_send.c interp/asgi_ws.c interp/check.c interp/exc.c interp/feed.c \
 	interp/flow.c interp/interp.c interp/mod.c interp/rsgi.c \
 	interp/rsgi_file.c interp/rsgi_headers.c interp/rsgi_proto.c \
 	interp/rsgi_res.c interp/rsgi_scope.c interp/rsgi_stream.c \

@@ -111,291 +111,6 @@ receive_call(PyObject *self, PyObject *const *args, size_t n, PyObject *names)
 /* ---- send ---- */
 
 static PyObject *
-bad_header(Py_ssize_t i, PyObject *name, const char *why)
-{
-	return PyErr_Format(PyExc_ValueError,
-	    "header %zd (%R): %s", i, name, why);
-}
-
-/* One (name, value) of the message's headers; -1 with an exception. */
-static int
-add_header(struct res *h, PyObject *pair, Py_ssize_t i)
-{
-	PyObject *fast, *name, *value;
-	int err = -1;
-
-	fast = PySequence_Fast(pair, "each header must be a pair of bytes");
-	if (!fast)
-		return -1;
-	if (PySequence_Fast_GET_SIZE(fast) != 2) {
-		PyErr_Format(PyExc_TypeError, "header %zd is not a pair", i);
-		goto out;
-	}
-	name = PySequence_Fast_GET_ITEM(fast, 0);
-	value = PySequence_Fast_GET_ITEM(fast, 1);
-	if (!PyBytes_Check(name) || !PyBytes_Check(value)) {
-		PyErr_Format(PyExc_TypeError, "header %zd: name and value "
-		    "must be bytes, not %.100s and %.100s", i,
-		    Py_TYPE(name)->tp_name, Py_TYPE(value)->tp_name);
-		goto out;
-	}
-	err = res_field(h, (struct str){ PyBytes_AS_STRING(name),
-	    (size_t)PyBytes_GET_SIZE(name) }, (struct str){
-	    PyBytes_AS_STRING(value), (size_t)PyBytes_GET_SIZE(value) });
-	if (err) {
-		bad_header(i, name, res_error_text(err));
-		err = -1;
-	}
-out:
-	Py_DECREF(fast);
-	return err;
-}
-
-int
-asgi_add_headers(struct res *h, PyObject *headers)
-{
-	PyObject *fast = PySequence_Fast(headers, "headers must be an "
-	    "iterable of pairs of bytes");
-	int err = fast ? 0 : -1;
-
-	for (Py_ssize_t i = 0; !err && i < PySequence_Fast_GET_SIZE(fast); i++)
-		err = add_header(h, PySequence_Fast_GET_ITEM(fast, i), i);
-	Py_XDECREF(fast);
-	return err;
-}
-
-static int
-set_status(struct exchange *ex, struct res *h, PyObject *msg)
-{
-	PyObject *status;
-	long n = -1;
-	int err;
-
-	if (PyDict_GetItemRef(msg, ex->task.st->s.status, &status) == -1)
-		return -1;
-	if (status && PyLong_Check(status))
-		n = PyLong_AsLong(status);
-	err = n >= 0 && n <= 999 ? res_status(h, (unsigned)n) : RES_BAD_STATUS;
-	if (err) {
-		PyErr_Clear();
-		PyErr_Format(PyExc_ValueError, "http.response.start: status "
-		    "must be an int from 200 to 999, not %R",
-		    status ? status : Py_None);
-	}
-	Py_XDECREF(status);
-	return err ? -1 : 0;
-}
-
-int
-asgi_send_start(struct exchange *ex, PyObject *msg)
-{
-	struct req *r = ex->req;
-	struct res *h = &r->res;
-	PyObject *headers = NULL;
-	int err;
-
-	if (h->started) {
-		PyErr_SetString(PyExc_RuntimeError,
-		    "http.response.start was already sent");
-		return -1;
-	}
-	res_reset(h);
-	err = set_status(ex, h, msg);
-	if (!err && PyDict_GetItemRef(msg, ex->task.st->s.headers,
-	    &headers) == -1)
-		err = -1;
-	if (!err && headers)
-		err = asgi_add_headers(h, headers);
-	Py_XDECREF(headers);
-	if (err) {
-		res_reset(h);
-		return -1;
-	}
-	err = res_start(r, h);
-	if (err) {
-		PyErr_Format(PyExc_RuntimeError, "http.response.start: %s",
-		    res_error_text(err));
-		return -1;
-	}
-	return 0;
-}
-
-/* The last body message was taken; -1: it was too short. */
-static int
-finish(struct exchange *ex)
-{
-	int err = res_end(ex->req);
-
-	ex->ended = true;
-	asgi_release(ex);
-	if (err) {
-		PyErr_SetString(PyExc_RuntimeError, "the response's body is "
-		    "shorter than its Content-Length");
-		return -1;
-	}
-	return 0;
-}
-
-/* flow_fn of a body message that has to wait. */
-static int
-sent_now(PyObject *self, PyObject **result)
-{
-	struct exchange *ex = (struct exchange *)self;
-
-	if (ex->body.kind)
-		return 0;
-	if (!ex->req && !ex->ended) {
-		PyErr_SetString(PyExc_OSError, "the client has left");
-		return -1;
-	}
-	*result = Py_NewRef(Py_None);
-	return 1;
-}
-
-/* The body member as a buffer; NULL body counts as empty. */
-static int
-get_body(struct exchange *ex, PyObject *msg)
-{
-	struct pystate *st = ex->task.st;
-	PyObject *body, *more;
-	int err = 0, n = 0;
-
-	if (PyDict_GetItemRef(msg, st->s.body, &body) == -1)
-		return -1;
-	if (!body)
-		body = Py_NewRef(st->empty_bytes);
-	if (PyDict_GetItemRef(msg, st->s.more_body, &more) == -1)
-		err = -1;
-	if (!err && more)
-		n = PyObject_IsTrue(more);
-	Py_XDECREF(more);
-	if (err || n < 0) {
-		Py_DECREF(body);
-		return -1;
-	}
-	ex->more = n;
-	if (!PyObject_CheckBuffer(body)) {
-		PyErr_Format(PyExc_TypeError, "http.response.body: body must "
-		    "be bytes, not %.100s", Py_TYPE(body)->tp_name);
-		err = -1;
-	} else {
-		err = feed_open(&ex->body, body);
-	}
-	Py_DECREF(body);
-	return err;
-}
-
-/* More than Content-Length allows: the rest is dropped, and it is told. */
-static bool
-cut_excess(struct exchange *ex)
-{
-	size_t over = res_excess(ex->req, ex->body.end);
-
-	if (over == 0)
-		return false;
-	ex->body.end -= over;
-	ex->more = false;
-	return true;
-}
-
-/* 1: taken, 0: has to wait, -1 with an exception. */
-static int
-send_body(struct exchange *ex, PyObject *msg)
-{
-	bool over;
-
-	if (!ex->req->res.started) {
-		PyErr_SetString(PyExc_RuntimeError, "http.response.body came "
-		    "before http.response.start");
-		return -1;
-	}
-	if (ex->body.kind) {
-		PyErr_SetString(PyExc_RuntimeError, "http.response.body: the "
-		    "message before it is still being sent; await it");
-		return -1;
-	}
-	if (get_body(ex, msg) == -1)
-		return -1;
-	over = cut_excess(ex);
-	if (!ex->more)
-		res_last(ex->req, ex->body.end);
-	if (!feed_push(&ex->body, ex->req))
-		return 0;
-	feed_drop(&ex->body);
-	if (!ex->more && finish(ex) == -1)
-		return -1;
-	if (over) {
-		PyErr_SetString(PyExc_RuntimeError, "the response's body is "
-		    "longer than its Content-Length; the rest was dropped");
-		return -1;
-	}
-	return 1;
-}
-
-bool
-asgi_is(PyObject *a, PyObject *interned)
-{
-	return a == interned || (PyUnicode_Check(a) &&
-	    PyUnicode_Compare(a, interned) == 0);
-}
-
-PyObject *
-asgi_send_body(struct exchange *ex, PyObject *msg)
-{
-	switch (send_body(ex, msg)) {
-	case 1:
-		return Py_NewRef(ex->task.st->done);
-	case 0:
-		return flow_new(ex->task.st, (PyObject *)ex, &ex->waiters,
-		    sent_now);
-	default:
-		return NULL;
-	}
-}
-
-/* A message of a response: an awaitable, or NULL. */
-static PyObject *
-send_http(struct exchange *ex, PyObject *type, PyObject *msg)
-{
-	struct state_names *s = &ex->task.st->s;
-
-	if (ex->ended)
-		PyErr_Format(PyExc_RuntimeError, "%S was sent after the "
-		    "response was complete", type);
-	else if (!ex->req || ex->told)
-		PyErr_SetString(PyExc_OSError, "the client has left");
-	else if (asgi_is(type, s->response_body))
-		return asgi_send_body(ex, msg);
-	else if (!asgi_is(type, s->response_start))
-		PyErr_Format(PyExc_ValueError, "send(): %R is no message of "
-		    "an HTTP response", type);
-	else if (asgi_send_start(ex, msg) == 0)
-		return Py_NewRef(ex->task.st->done);
-	return NULL;
-}
-
-static PyObject *
-send_message(struct exchange *ex, PyObject *msg)
-{
-	PyObject *type, *out;
-
-	if (!PyDict_Check(msg))
-		return PyErr_Format(PyExc_TypeError, "send() takes a dict, "
-		    "not %.100s", Py_TYPE(msg)->tp_name);
-	if (PyDict_GetItemRef(msg, ex->task.st->s.type, &type) == -1)
-		return NULL;
-	if (!type) {
-		PyErr_SetString(PyExc_ValueError,
-		    "send(): the message has no \"type\"");
-		return NULL;
-	}
-	out = ex->phase ? asgi_ws_send(ex, type, msg) :
-	    send_http(ex, type, msg);
-	Py_DECREF(type);
-	return out;
-}
-
-static PyObject *
 send_call(PyObject *self, PyObject *const *args, size_t n, PyObject *names)
 {
 	struct exchange *ex = ((struct port *)self)->ex;
@@ -405,7 +120,7 @@ send_call(PyObject *self, PyObject *const *args, size_t n, PyObject *names)
 		PyErr_SetString(PyExc_TypeError, "send() takes one message");
 		return NULL;
 	}
-	return send_message(ex, args[0]);
+	return asgi_send(ex, args[0]);
 }
 
 /* ---- the request's life ---- */
@@ -446,7 +161,7 @@ make_scope(struct pystate *st, const struct req *r)
 	if (r->ws && !err)
 		err = asgi_ws_scope(st, r, d);
 	else
-		SET(extensions, PyDict_New());
+		SET(extensions, PyDict_Copy(st->asgi_extensions));
 	if (st->lifespan_state)
 		SET(state, PyDict_Copy(st->lifespan_state));
 #undef SET
@@ -479,8 +194,8 @@ call_app(struct pystate *st, struct exchange *ex, struct req *r)
 	if (scope && receive && send) {
 		PyObject *argv[4] = { NULL, scope, receive, send };
 
-		coro = PyObject_Vectorcall(st->app, argv + 1,
-		    3 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+		coro = task_coroutine(PyObject_Vectorcall(st->app, argv + 1,
+		    3 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL), "ASGI");
 	}
 	Py_XDECREF(scope);
 	Py_XDECREF(receive);
@@ -493,7 +208,7 @@ static void
 on_over(struct task *t, bool raised)
 {
 	struct exchange *ex = (struct exchange *)t;
-	bool left = ex->gone || (!ex->req && !ex->ended);
+	bool left = ex->gone || (!ex->req && !ex->ended && !ex->shrunk);
 
 	if (ex->phase && asgi_ws_over(ex, raised))
 		return;
@@ -545,13 +260,27 @@ asgi_room(struct req *r)
 {
 	struct exchange *ex = r->app;
 
-	if (!ex->body.kind || !feed_push(&ex->body, r))
+	struct pystate *st = ex->task.st;
+	bool awaited = ex->waiters != NULL;
+
+	if (!ex->body.kind)
 		return;
-	feed_drop(&ex->body);
-	if (ex->more)
-		flow_wake(ex->task.st, &ex->waiters);
-	else if (finish(ex) == -1)
-		exc_log(ex->task.st, "ASGI application", NULL);
+	Py_INCREF(ex);
+	switch (asgi_push(ex)) {
+	case 1:
+		flow_wake(st, &ex->waiters);
+		break;
+	case -1:
+		/* Whoever waits for the message is told. */
+		if (awaited)
+			PyErr_Clear();
+		else
+			exc_log(st, "A response could not be sent", NULL);
+		break;
+	default:
+		break;
+	}
+	Py_DECREF(ex);
 }
 
 static void
@@ -662,6 +391,9 @@ asgi_setup(struct pystate *st, PyObject *state)
 {
 	st->asgi_info = Py_BuildValue("{ssss}", "version", "3.0",
 	    "spec_version", "2.5");
+	st->asgi_extensions = Py_BuildValue("{O{}O{}O{}O{}}",
+	    st->s.response_pathsend, st->s.response_zerocopysend,
+	    st->s.response_trailers, st->s.response_early_hint);
 	/* Every key that a request has: copying keeps the dict's shape. */
 	st->scope = Py_BuildValue("{sO sO ss ss ss ss sO sO ss ss ss sO sO}",
 	    "type", st->s.http, "asgi", Py_None, "http_version", "1.1",
@@ -670,7 +402,7 @@ asgi_setup(struct pystate *st, PyObject *state)
 	    "root_path", st->shard->conf->root_path,
 	    "headers", "", "client", "", "server", Py_None,
 	    "extensions", Py_None);
-	if (!st->asgi_info || !st->scope)
+	if (!st->asgi_info || !st->asgi_extensions || !st->scope)
 		return -1;
 	if (state != Py_None) {
 		st->lifespan_state = Py_NewRef(state);

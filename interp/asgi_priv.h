@@ -1,7 +1,7 @@
 /* See LICENSE for the terms. */
 /*
- * What asgi.c (requests) and asgi_ws.c (WebSockets) share; nobody else
- * includes this.
+ * What asgi.c (a request's life, receive), asgi_send.c (what messages do) and
+ * asgi_ws.c (WebSockets) share; nobody else includes this.
  *
  * Thread: the GIL's and the shard's token's holder.
  */
@@ -36,15 +36,27 @@ struct exchange {
 	PyObject *waiters;		/* of receive() and send(), or NULL */
 	struct feed body;		/* a message's, not yet all taken */
 	uint8_t phase;			/* enum asgi_ws */
+	bool sending;			/* a message is looked at */
 	bool more;			/* more_body of that message */
+	bool trailing;			/* the body is whole, not trailers */
 	bool ended;			/* the response is whole */
+	bool shrunk;			/* a file was cut while it was sent */
+	bool is_short;			/* the body, of its Content-Length */
 	bool gone;			/* the client left */
 	bool was_read;			/* the request's body was handed over */
 	bool told;			/* ... and that the client left */
 };
 
-/* asgi.c: of any message. */
+/* asgi.c */
 PyObject *asgi_message(PyObject *type_key, PyObject *type);
+/* Lets the request go; without a whole response it is answered or cut. */
+void asgi_release(struct exchange *ex);
+
+/* asgi_send.c: send(), an awaitable or NULL. */
+PyObject *asgi_send(struct exchange *ex, PyObject *msg);
+/* There is room for more of ex->body: 1 taken, 0 wait, -1: exception. */
+int asgi_push(struct exchange *ex);
+/* Of any message. */
 bool asgi_is(PyObject *type, PyObject *interned);
 /* Its headers; -1 with an exception. */
 int asgi_add_headers(struct res *h, PyObject *msg_headers);
@@ -52,9 +64,6 @@ int asgi_add_headers(struct res *h, PyObject *msg_headers);
 int asgi_send_start(struct exchange *ex, PyObject *msg);
 /* An awaitable, or NULL. */
 PyObject *asgi_send_body(struct exchange *ex, PyObject *msg);
-/* Lets the request go; without a whole response it is answered or cut. */
-void asgi_release(struct exchange *ex);
-
 /* asgi_ws.c */
 int asgi_ws_add_types(struct pystate *st, PyObject *module);
 /* -1 with an exception. */

@@ -2,6 +2,8 @@
 #include "interp/feed.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/util.h"
@@ -33,6 +35,28 @@ feed_open(struct feed *f, PyObject *data)
 	f->at = 0;
 	f->end = (uint64_t)f->buf.len;
 	return 0;
+}
+
+int
+feed_open_path(const char *path, uint64_t *size)
+{
+	/* Not blocking: a FIFO's open would wait for a writer. */
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	struct stat st;
+	int err = 0;
+
+	if (fd == -1)
+		return -errno;
+	if (fstat(fd, &st) == -1)
+		err = -errno;
+	else if (!S_ISREG(st.st_mode))
+		err = -EISDIR;
+	if (err) {
+		close(fd);
+		return err;
+	}
+	*size = (uint64_t)st.st_size;
+	return fd;
 }
 
 void

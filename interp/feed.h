@@ -33,6 +33,11 @@ struct feed {
 
 /* Holds the bytes of <data>, a str's as UTF-8.  -1 with an exception. */
 int feed_open(struct feed *f, PyObject *data);
+/*
+ * A regular file's descriptor, for feed_open_file(), and its size.  -errno;
+ * -EISDIR for what is no file.
+ */
+int feed_open_path(const char *path, uint64_t *size);
 /* Takes over <fd> for the bytes [from, to) of it. */
 void feed_open_file(struct feed *f, int fd, uint64_t from, uint64_t to);
 /*

@@ -128,35 +128,14 @@ on_over(struct task *t, bool raised)
 	rsgi_settle(p);
 }
 
-PyObject *
-rsgi_coroutine(PyObject *got)
-{
-	PyAsyncMethods *am;
-	PyObject *iter;
-
-	if (!got || PyCoro_CheckExact(got))
-		return got;
-	am = Py_TYPE(got)->tp_as_async;
-	if (am && am->am_await) {
-		iter = am->am_await(got);
-	} else {
-		iter = NULL;
-		PyErr_Format(PyExc_TypeError, "the RSGI application must be "
-		    "async: it gave %.100s, which cannot be awaited",
-		    Py_TYPE(got)->tp_name);
-	}
-	Py_DECREF(got);
-	return iter;
-}
-
 static void
 run(struct pystate *st, struct rsgi_call *c, struct rsgi_scope *scope)
 {
 	PyObject *argv[3] = { NULL, (PyObject *)scope, (PyObject *)c->proto };
 	PyObject *coro;
 
-	coro = rsgi_coroutine(PyObject_Vectorcall(st->app, argv + 1,
-	    2 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL));
+	coro = task_coroutine(PyObject_Vectorcall(st->app, argv + 1,
+	    2 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL), "RSGI");
 	if (coro)
 		task_run(&c->task, coro);
 	else

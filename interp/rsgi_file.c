@@ -5,8 +5,6 @@
  * is sent cuts the response, and one that grows is sent as it was.
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "interp/rsgi_priv.h"
@@ -22,31 +20,6 @@ is_missing(int err)
 	    err == ENXIO;
 }
 
-/*
- * A regular file, open, and its size.  -errno.  Not blocking: a FIFO's open
- * would wait for a writer.
- */
-static int
-open_file(const char *path, uint64_t *size)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	struct stat st;
-	int err = 0;
-
-	if (fd == -1)
-		return -errno;
-	if (fstat(fd, &st) == -1)
-		err = -errno;
-	else if (!S_ISREG(st.st_mode))
-		err = -EISDIR;
-	if (err) {
-		close(fd);
-		return err;
-	}
-	*size = (uint64_t)st.st_size;
-	return fd;
-}
-
 /* The file of a response, prepared; -1: answered, or an exception. */
 static int
 take_file(struct rsgi_proto *p, PyObject *path, uint64_t *size)
@@ -55,7 +28,7 @@ take_file(struct rsgi_proto *p, PyObject *path, uint64_t *size)
 	int fd = -ENOENT;
 
 	if (PyUnicode_FSConverter(path, &bytes))
-		fd = open_file(PyBytes_AS_STRING(bytes), size);
+		fd = feed_open_path(PyBytes_AS_STRING(bytes), size);
 	else if (!PyErr_ExceptionMatches(PyExc_ValueError))
 		return -1;
 	Py_XDECREF(bytes);

@@ -105,6 +105,7 @@ struct rsgi_proto {
 	uint64_t n_fed;			/* feeds that were begun */
 	uint8_t reading;		/* enum rsgi_reading */
 	uint8_t answer;			/* enum rsgi_answer */
+	bool preparing;			/* a response's head is looked at */
 	bool over;			/* the coroutine is */
 	bool gone;			/* the client left */
 	bool told;			/* ... and the application knows */
@@ -123,8 +124,6 @@ enum rsgi_error { RSGI_ERROR, RSGI_CLOSED };
 void rsgi_raise(struct pystate *st, enum rsgi_error kind, const char *text);
 /* Whether the connection may be touched; -1 with an exception. */
 int rsgi_check(struct pystate *st);
-/* What the application's call gave as something a task can run; steals. */
-PyObject *rsgi_coroutine(PyObject *got);
 /* The response's last byte was taken. */
 void rsgi_finish(struct rsgi_proto *p);
 /* Lets the request go if nobody needs it any more. */

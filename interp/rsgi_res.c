@@ -138,6 +138,7 @@ int
 rsgi_prepare(struct rsgi_proto *p, PyObject *status, PyObject *headers)
 {
 	struct res *h;
+	bool err;
 
 	if (rsgi_check(p->st) == -1)
 		return -1;
@@ -149,13 +150,21 @@ rsgi_prepare(struct rsgi_proto *p, PyObject *status, PyObject *headers)
 		rsgi_raise(p->st, RSGI_CLOSED, "the request is over");
 		return -1;
 	}
+	if (p->preparing) {
+		/* By a generator of headers, say. */
+		rsgi_raise(p->st, RSGI_ERROR, "a response was called for by "
+		    "what another one's headers contain");
+		return -1;
+	}
 	h = &p->req->res;
 	res_reset(h);
-	if (set_status(h, status) == 0 &&
-	    (!headers || rsgi_add_headers(h, headers) == 0))
-		return 0;
-	res_reset(h);
-	return -1;
+	p->preparing = true;
+	err = set_status(h, status) == -1 ||
+	    (headers && rsgi_add_headers(h, headers) == -1);
+	p->preparing = false;
+	if (err)
+		res_reset(h);
+	return err ? -1 : 0;
 }
 
 /*

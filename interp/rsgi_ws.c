@@ -508,8 +508,8 @@ rsgi_ws_start(struct req *r)
 	r->app = Py_NewRef(p);
 	argv[1] = (PyObject *)scope;
 	argv[2] = (PyObject *)p;
-	coro = rsgi_coroutine(PyObject_Vectorcall(st->app, argv + 1,
-	    2 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL));
+	coro = task_coroutine(PyObject_Vectorcall(st->app, argv + 1,
+	    2 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL), "RSGI");
 	if (coro)
 		task_run(&c->task, coro);
 	else

@@ -65,6 +65,16 @@ struct wsgi;
 	X(bytes, "bytes") \
 	X(code, "code") \
 	X(reason, "reason") \
+	X(response_trailers, "http.response.trailers") \
+	X(response_pathsend, "http.response.pathsend") \
+	X(response_zerocopysend, "http.response.zerocopysend") \
+	X(response_early_hint, "http.response.early_hint") \
+	X(trailers, "trailers") \
+	X(more_trailers, "more_trailers") \
+	X(file, "file") \
+	X(offset, "offset") \
+	X(count, "count") \
+	X(links, "links") \
 	X(done, "done") \
 	X(set_result, "set_result") \
 	X(create_future, "create_future") \
@@ -125,6 +135,7 @@ struct pystate {
 	PyObject *scope;		/* ASGI: what all requests have alike */
 	PyObject *ws_scope;		/* the same for WebSockets */
 	PyObject *asgi_info;		/* scope["asgi"], copied a request */
+	PyObject *asgi_extensions;	/* scope["extensions"], likewise */
 	PyObject *lifespan_state;	/* dict, copied a request; or NULL */
 	unsigned n_tasks;		/* requests' coroutines not over */
 	bool ready;			/* serving: a refusal is late */

@@ -147,6 +147,25 @@ task_new(struct pystate *st, PyTypeObject *type, task_over_fn over)
 	return t;
 }
 
+PyObject *
+task_coroutine(PyObject *got, const char *interface)
+{
+	PyAsyncMethods *am;
+	PyObject *iter = NULL;
+
+	if (!got || PyCoro_CheckExact(got))
+		return got;
+	am = Py_TYPE(got)->tp_as_async;
+	if (am && am->am_await)
+		iter = am->am_await(got);
+	else
+		PyErr_Format(PyExc_TypeError, "the %s application must be "
+		    "async: it gave %.100s, which cannot be awaited",
+		    interface, Py_TYPE(got)->tp_name);
+	Py_DECREF(got);
+	return iter;
+}
+
 /* asyncio.Task(t, loop=..., eager_start=True, name=...), without a call. */
 static PyObject *
 make_task(struct pystate *st, struct task *t)

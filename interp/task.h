@@ -39,6 +39,12 @@ struct task {
 struct task *task_new(struct pystate *st, PyTypeObject *type,
     task_over_fn over);
 
+/*
+ * What an application's call gave, or NULL with an exception (stolen), as
+ * something that a Task can run; NULL with an exception.
+ */
+PyObject *task_coroutine(PyObject *got, const char *interface);
+
 /* Runs <coro> (stolen) in a Task, its first steps at once. */
 void task_run(struct task *t, PyObject *coro);
 

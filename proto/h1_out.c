@@ -314,6 +314,22 @@ h1_write(struct req *r, const void *p, size_t n)
 	return k;
 }
 
+/*
+ * HTTP/1.0 has no interim responses (RFC 9110, 15.2).  A client that reads
+ * nothing needs no hint: they may not fill our memory.
+ */
+void
+h1_hint(struct req *r, const struct res *h)
+{
+	struct conn *c = r->conn;
+
+	if (r->minor == 0 || conn_space(c) == 0)
+		return;
+	conn_put(c, "HTTP/1.1 103 Early Hints\r\n", 26);
+	conn_put(c, h->buf, h->len);
+	conn_put(c, "\r\n", 2);
+}
+
 void
 h1_end(struct req *r)
 {
@@ -321,12 +337,16 @@ h1_end(struct req *r)
 	struct res *res = &r->res;
 
 	if (!res->sent) {
-		if (res->length < 0 && !res->no_body)
+		if (res->length < 0 && !res->no_body && !res->has_trailers)
 			res->length = 0;
 		h1_out_head(r);
 	}
-	if (res->chunked)
-		conn_put(c, "0\r\n\r\n", 5);
+	if (res->chunked) {
+		conn_put(c, "0\r\n", 3);
+		if (res->trailers > 0)
+			conn_put(c, res->buf + res->len, res->trailers);
+		conn_put(c, "\r\n", 2);
+	}
 	h1_out_log(c, r, res->status, res->written);
 	h1_answered(c->pstate, r);
 }

@@ -99,6 +99,8 @@ res_error_text(int err)
 		return "Content-Length must be a number";
 	case RES_TWO_LENGTHS:
 		return "Content-Length is given twice and differs";
+	case RES_BAD_TRAILER:
+		return "this field may not stand behind a body";
 	case RES_TOO_LARGE:
 		return "the headers are too large";
 	case RES_NO_MEMORY:
@@ -220,7 +222,7 @@ special(struct res *h, struct str name, struct str value)
 static int
 make_room(struct res *h, size_t n)
 {
-	size_t want = h->len + n;
+	size_t want = (size_t)h->len + h->trailers + n;
 	size_t cap = MAX(h->cap, (uint32_t)FIRST_CAP);
 	char *buf;
 
@@ -236,26 +238,28 @@ make_room(struct res *h, size_t n)
 	return RES_OK;
 }
 
-int
-res_field(struct res *h, struct str name, struct str value)
+static inline int
+check(struct str name, struct str value)
+{
+	if (!field_is_token(name))
+		return RES_BAD_NAME;
+	return field_is_value(value) ? RES_OK : RES_BAD_VALUE;
+}
+
+/* A line behind all that is in <h>; its length, or an error. */
+static inline int
+append(struct res *h, struct str name, struct str value)
 {
 	size_t n = name.n + value.n + 4;
 	char *p;
 	int err;
 
-	if (!field_is_token(name))
-		return RES_BAD_NAME;
-	if (!field_is_value(value))
-		return RES_BAD_VALUE;
-	err = special(h, name, value);
-	if (err <= 0)
-		return err;
-	if (n > h->cap - h->len) {
+	if (n > h->cap - h->len - h->trailers) {
 		err = make_room(h, n);
 		if (err)
 			return err;
 	}
-	p = h->buf + h->len;
+	p = h->buf + h->len + h->trailers;
 	memcpy(p, name.p, name.n);
 	p += name.n;
 	*p++ = ':';
@@ -265,7 +269,61 @@ res_field(struct res *h, struct str name, struct str value)
 	p += value.n;
 	*p++ = '\r';
 	*p++ = '\n';
+	return (int)n;
+}
+
+int
+res_field(struct res *h, struct str name, struct str value)
+{
+	int n = check(name, value);
+
+	if (n)
+		return n;
+	n = special(h, name, value);
+	if (n <= 0)
+		return n;
+	n = append(h, name, value);
+	if (n < 0)
+		return n;
 	h->len += (uint32_t)n;
+	return RES_OK;
+}
+
+/* What says how to read the message, or the request's way (RFC 9110, 6.5.1). */
+static bool
+is_of_the_head(struct str name)
+{
+	static const struct str names[] = {
+		STR("age"), STR("authorization"), STR("cache-control"),
+		STR("connection"), STR("content-encoding"),
+		STR("content-length"), STR("content-range"),
+		STR("content-type"), STR("date"), STR("expires"), STR("host"),
+		STR("keep-alive"), STR("location"), STR("proxy-authenticate"),
+		STR("proxy-connection"), STR("retry-after"),
+		STR("set-cookie"), STR("te"), STR("trailer"),
+		STR("transfer-encoding"), STR("upgrade"), STR("vary"),
+		STR("www-authenticate"),
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (str_ieq(name, names[i]))
+			return true;
+	return false;
+}
+
+int
+res_trailer(struct res *h, struct str name, struct str value)
+{
+	int n = check(name, value);
+
+	if (n)
+		return n;
+	if (is_of_the_head(name))
+		return RES_BAD_TRAILER;
+	n = append(h, name, value);
+	if (n < 0)
+		return n;
+	h->trailers += (uint32_t)n;
 	return RES_OK;
 }
 
@@ -286,6 +344,7 @@ take_over(struct res *own, struct res *h)
 	own->close = h->close;
 	own->has_date = h->has_date;
 	own->has_server = h->has_server;
+	own->has_trailers = h->has_trailers;
 	h->buf = old.buf;
 	h->cap = old.cap;
 	h->reason = NULL;
@@ -319,6 +378,14 @@ res_start(struct req *r, struct res *h)
 	return r->conn ? r->conn->proto->respond(r, h) : RES_OK;
 }
 
+void
+res_hint(struct req *r, struct res *h)
+{
+	if (r->conn && !r->res.started)
+		r->conn->proto->hint(r, h);
+	res_reset(h);
+}
+
 size_t
 res_excess(const struct req *r, size_t n)
 {
@@ -347,7 +414,7 @@ res_last(struct req *r, size_t n)
 {
 	struct res *h = &r->res;
 
-	if (h->sent || h->length >= 0 || h->written > 0)
+	if (h->sent || h->length >= 0 || h->written > 0 || h->has_trailers)
 		return;
 	/* An empty answer to HEAD says nothing of the length of GET's. */
 	if (h->no_body && (!r->is_head || n == 0 || h->status == 204 ||

@@ -40,6 +40,8 @@ struct res {
 	bool close;			/* "Connection: close" given */
 	bool has_date;
 	bool has_server;
+	bool has_trailers;		/* fields are to come behind the body */
+	uint32_t trailers;		/* bytes of them, behind <len> of buf */
 
 	/* Progress, kept by the protocol. */
 	bool started;			/* accepted by res_start() */
@@ -58,6 +60,7 @@ enum res_error {
 	RES_BAD_VALUE,			/* NUL, CR, LF or a control but HTAB */
 	RES_BAD_LENGTH,			/* Content-Length is no number */
 	RES_TWO_LENGTHS,		/* Content-Length twice, differing */
+	RES_BAD_TRAILER,		/* a field that none may be */
 	RES_TOO_LARGE,			/* above RES_HEAD_MAX */
 	RES_NO_MEMORY,
 	RES_TWICE			/* a response was already started */
@@ -78,6 +81,13 @@ int res_set_reason(struct res *h, struct str reason);
 int res_field(struct res *h, struct str name, struct str value);
 
 /*
+ * A field behind the body, of which res_start() was told by h->has_trailers.
+ * Refused as of res_field(), and where its place is in a head (RFC 9110,
+ * 6.5.1).  It is sent if the body is in chunks, and else dropped.
+ */
+int res_trailer(struct res *h, struct str name, struct str value);
+
+/*
  * The token holder's side.
  *
  * res_start() accepts a head: <h> may be r->res itself or another, whose
@@ -86,6 +96,12 @@ int res_field(struct res *h, struct str name, struct str value);
  * its length and leaves in one send.
  */
 int res_start(struct req *r, struct res *h);
+
+/*
+ * Sends the fields of <h>, which is reset, as 103 (Early Hints) at once: before
+ * res_start(), any number of times.  Dropped for a client that knows no 1xx.
+ */
+void res_hint(struct req *r, struct res *h);
 
 /*
  * Appends body bytes, at most what there is space for; how many were taken.

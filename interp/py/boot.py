@@ -409,7 +409,7 @@ def interface_of(app):
     if hasattr(app, "__rsgi__"):
         return "rsgi"
     if inspect.isclass(app):
-        return "wsgi" if count_arguments(app) == 2 else "asgi2"
+        return {2: "wsgi", 3: "asgi"}.get(count_arguments(app), "asgi2")
     is_function = inspect.isfunction(app) or inspect.ismethod(app)
     call = app if is_function else app.__call__
     while hasattr(call, "func") and not inspect.isfunction(call):
@@ -588,7 +588,7 @@ def serve_async(app, kind):
             app.__rsgi_init__(loop)
         target = getattr(app, "__rsgi__", app)
     else:
-        target = single_callable(app) if kind == "asgi2" else app
+        target = single_callable(app) if is_double(app, kind) else app
         if kind != "asginl" and CONFIG["lifespan"] != "off":
             state = {}
             lifespan = Lifespan(target, loop, state)
@@ -600,6 +600,16 @@ def serve_async(app, kind):
     loop._selector.serve(False, None)
     end_async(app, kind, loop, lifespan)
     return 0
+
+
+def is_double(app, kind):
+    """Whether *app* is one of ASGI 2, also where it was called ASGI."""
+    if kind == "asgi":
+        try:
+            return interface_of(app) == "asgi2"
+        except StartError:
+            return False
+    return kind == "asgi2"
 
 
 def single_callable(app):

@@ -201,8 +201,35 @@ lengths_are_only_said_where_they_are_true(void)
 }
 
 static void
+trailers_lie_behind_the_fields(void)
+{
+	static const char *const of_the_head[] = {
+		"Content-Length", "transfer-encoding", "Host", "TRAILER",
+		"set-cookie", "content-type", "connection",
+	};
+	struct res h = { .length = -1 };
+
+	OK(res_status(&h, 200) == RES_OK);
+	OK(res_field(&h, STR("a"), STR("b")) == RES_OK);
+	OK(res_trailer(&h, STR("X-C"), STR("d")) == RES_OK);
+	OK(res_trailer(&h, STR("e"), STR("")) == RES_OK);
+	OK(h.len == 6 && h.trailers == 13);
+	OK(memcmp(h.buf, "a: b\r\nX-C: d\r\ne: \r\n", 19) == 0);
+	for (size_t i = 0; i < ARRAY_LEN(of_the_head); i++)
+		OK(res_trailer(&h, str_of(of_the_head[i]), STR("5")) ==
+		    RES_BAD_TRAILER);
+	OK(res_trailer(&h, STR("x y"), STR("")) == RES_BAD_NAME);
+	OK(res_trailer(&h, STR("x"), STR("\r")) == RES_BAD_VALUE);
+	OK(h.trailers == 13);
+	res_reset(&h);
+	OK(h.trailers == 0);
+	res_fini(&h);
+}
+
+static void
 tests(void)
 {
+	T(trailers_lie_behind_the_fields);
 	T(fields_are_kept_in_wire_form);
 	T(what_would_break_the_wire_is_refused);
 	T(the_server_owns_framing);
