@@ -113,6 +113,7 @@ struct pystate {
 	PyTypeObject *wsgi_start_type;
 	PyTypeObject *wsgi_write_type;
 	PyTypeObject *wsgi_input_type;
+	PyTypeObject *wsgi_wrapper_type;
 
 	PyObject *app;			/* what is called */
 	PyObject *loop;

@@ -170,6 +170,10 @@ fulfil(struct call *c)
 {
 	if (c->wish == WISH_READ)
 		return take_body(c);
+	if (c->wish == WISH_HINT) {
+		res_hint(c->req, c->hint);
+		return true;
+	}
 	return c->wish == WISH_DROP || send_some(c);
 }
 
@@ -202,7 +206,7 @@ on_letter(struct letter *m, struct shard *s)
 
 	(void)s;
 	c->wish = c->asked;
-	c->waits = c->wish == WISH_READ || c->wish == WISH_WRITE;
+	c->waits = c->wish != WISH_END && c->wish != WISH_DROP;
 	if (!c->waits)
 		note_end(c->st);
 	go_on(c);
@@ -448,6 +452,14 @@ wsgi_fill(struct call *c)
 	return -1;
 }
 
+void
+wsgi_hint(struct call *c, struct res *h)
+{
+	c->hint = h;
+	ask(c, WISH_HINT);
+	c->hint = NULL;
+}
+
 /* A block has come that is to be sent; -1: it may not be. */
 static int
 check_block(struct call *c)
@@ -597,8 +609,12 @@ take_result(struct call *c, PyObject *result)
 	bool plain = PyList_CheckExact(result) || PyTuple_CheckExact(result);
 	int err;
 
-	err = plain ? take_list(c, result) : take_each(c, result);
-	if (!err)
+	if (plain)
+		err = take_list(c, result);
+	else if (!Py_IS_TYPE(result, c->st->wsgi_wrapper_type) ||
+	    (err = wsgi_send_file(c, result)) == 0)
+		err = take_each(c, result);
+	if (err >= 0)
 		err = take_end(c);
 	if (!plain)
 		close_result(c, result);
@@ -649,7 +665,8 @@ wsgi_run(struct call *c, struct wthread *w)
 int
 wsgi_add_types(struct pystate *st, PyObject *module)
 {
-	return wsgi_io_add_types(st, module);
+	return wsgi_io_add_types(st, module) == -1 ||
+	    wsgi_file_add_types(st, module) == -1 ? -1 : 0;
 }
 
 static unsigned

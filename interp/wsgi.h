@@ -40,6 +40,7 @@ enum call_wish {
 	WISH_NONE,
 	WISH_WRITE,			/* send this block */
 	WISH_READ,			/* a block of the request's body */
+	WISH_HINT,			/* send <hint> */
 	WISH_END,			/* send the last block, then let go */
 	WISH_DROP			/* the call failed: let go */
 };
@@ -67,6 +68,7 @@ struct call {
 	const char *data;		/* WISH_WRITE, WISH_END: to be sent */
 	size_t n;
 	size_t at;
+	struct res *hint;		/* WISH_HINT: 103's fields */
 	char *copy;			/* WISH_END: <data>, ours */
 	bool gathering;			/* holder: before a thread has it */
 	bool whole;			/* no byte is to follow <data> */
@@ -124,7 +126,17 @@ PyObject *wsgi_input_new(struct call *c);
 /* The call is over: what the application kept of it raises from now on. */
 void wsgi_io_end(PyObject *start_response, PyObject *input);
 
-/* wsgi.c, for wsgi_io.c: sends a block; -1 with an exception. */
+/* wsgi_file.c: wsgi.file_wrapper. */
+int wsgi_file_add_types(struct pystate *st, PyObject *module);
+/*
+ * Sends the file in a FileWrapper.  1: done; 0: it has to be iterated over;
+ * -1 with an exception.
+ */
+int wsgi_send_file(struct call *c, PyObject *wrapper);
+
+/* wsgi.c, for wsgi_io.c: sends the fields of <h> as 103. */
+void wsgi_hint(struct call *c, struct res *h);
+/* wsgi.c, for wsgi_io.c and wsgi_file.c: sends a block; -1: exception. */
 int wsgi_write(struct call *c, const char *p, size_t n);
 /* Has the next block of the body in c->in; 1, 0 at its end, -1. */
 int wsgi_fill(struct call *c);

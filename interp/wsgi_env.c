@@ -53,6 +53,7 @@ struct wsgi_env {
 	PyObject *server_protocol;
 	PyObject *script_name;
 	PyObject *input;
+	PyObject *early_hints;
 	struct env_entry *cache[CACHED];
 	struct env_peers peers[PEERS];
 };
@@ -78,6 +79,7 @@ make_keys(struct wsgi_env *e)
 	    intern(&e->server_port, "SERVER_PORT") ||
 	    intern(&e->server_protocol, "SERVER_PROTOCOL") ||
 	    intern(&e->script_name, "SCRIPT_NAME") ||
+	    intern(&e->early_hints, "wsgi.early_hints") ||
 	    intern(&e->input, "wsgi.input") ? -1 : 0;
 }
 
@@ -96,7 +98,7 @@ wsgi_env_new(struct pystate *st, bool multithread)
 		return NULL;
 	/* Every key that a request has: copying keeps the dict's shape. */
 	e->common = Py_BuildValue("{ss ss ss ss ss ss ss ss ss ss ss "
-	    "s(ii) ss sO sO sO sO sO sO}",
+	    "s(ii) ss sO sO sO sO sO sO sO sO}",
 	    "REQUEST_METHOD", "GET", "SCRIPT_NAME", "", "PATH_INFO", "",
 	    "QUERY_STRING", "", "RAW_URI", "", "REQUEST_URI", "",
 	    "SERVER_NAME", "", "SERVER_PORT", "",
@@ -106,7 +108,9 @@ wsgi_env_new(struct pystate *st, bool multithread)
 	    "wsgi.input", Py_None, "wsgi.errors", errors ? errors : Py_None,
 	    "wsgi.multithread", multithread ? Py_True : Py_False,
 	    "wsgi.multiprocess", others ? Py_True : Py_False,
-	    "wsgi.run_once", Py_False, "wsgi.input_terminated", Py_True);
+	    "wsgi.run_once", Py_False, "wsgi.input_terminated", Py_True,
+	    "wsgi.file_wrapper", st->wsgi_wrapper_type,
+	    "wsgi.early_hints", Py_None);
 	return e->common ? e : NULL;
 }
 
@@ -360,7 +364,9 @@ wsgi_environ(struct wsgi_env *e, struct call *c, PyObject *input)
 	if (!environ)
 		return NULL;
 	if (fill(e, environ, c) == -1 ||
-	    PyDict_SetItem(environ, e->input, input) == -1)
+	    PyDict_SetItem(environ, e->input, input) == -1 ||
+	    /* One object for both: it can be read, and called. */
+	    PyDict_SetItem(environ, e->early_hints, input) == -1)
 		Py_CLEAR(environ);
 	return environ;
 }

@@ -14,7 +14,7 @@
 
 struct handle {
 	PyObject_HEAD
-	vectorcallfunc run;		/* not of the input */
+	vectorcallfunc run;
 	struct call *call;		/* NULL: over */
 	PyObject *write;		/* start_response's */
 };
@@ -105,7 +105,7 @@ add_header(struct res *h, PyObject *pair)
 	int err;
 
 	if (!PyTuple_Check(pair) || PyTuple_GET_SIZE(pair) != 2) {
-		PyErr_Format(PyExc_TypeError, "start_response: each header "
+		PyErr_Format(PyExc_TypeError, "each header "
 		    "must be a tuple (name, value), not %R", pair);
 		return -1;
 	}
@@ -117,7 +117,7 @@ add_header(struct res *h, PyObject *pair)
 	err = res_field(h, name, value);
 	if (!err)
 		return 0;
-	PyErr_Format(PyExc_ValueError, "start_response: header %R: %s",
+	PyErr_Format(PyExc_ValueError, "header %R: %s",
 	    PyTuple_GET_ITEM(pair, 0), res_error_text(err));
 	return -1;
 }
@@ -239,10 +239,41 @@ wsgi_start_new(struct call *c)
 
 /* ---- wsgi.input ---- */
 
+/*
+ * wsgi.early_hints(headers), a list as of start_response: it goes out at once
+ * as 103.  It is the same object as the input, which spares one a request.
+ */
+static PyObject *
+hints_call(PyObject *self, PyObject *const *args, size_t nf, PyObject *names)
+{
+	struct call *c = call_of(self);
+	struct res h = { .length = -1 };
+	int err = 0;
+
+	if (!c)
+		return NULL;
+	if (PyVectorcall_NARGS(nf) != 1 || names || !PyList_Check(args[0])) {
+		PyErr_SetString(PyExc_TypeError, "wsgi.early_hints() takes a "
+		    "list of (name, value)");
+		return NULL;
+	}
+	if (c->head_out) {
+		PyErr_SetString(PyExc_RuntimeError, "wsgi.early_hints() came "
+		    "behind the response's first bytes");
+		return NULL;
+	}
+	for (Py_ssize_t i = 0; !err && i < PyList_GET_SIZE(args[0]); i++)
+		err = add_header(&h, PyList_GET_ITEM(args[0], i));
+	if (!err && !c->lost)
+		wsgi_hint(c, &h);
+	res_fini(&h);
+	return err ? NULL : Py_NewRef(Py_None);
+}
+
 PyObject *
 wsgi_input_new(struct call *c)
 {
-	return handle_new(c->st->wsgi_input_type, c, NULL);
+	return handle_new(c->st->wsgi_input_type, c, hints_call);
 }
 
 void
@@ -397,25 +428,30 @@ static PyMethodDef input_methods[] = {
 	{ NULL, NULL, 0, NULL }
 };
 
+static PyMemberDef call_members[] = {
+	{ "__vectorcalloffset__", Py_T_PYSSIZET,
+	    offsetof(struct handle, run), Py_READONLY, NULL },
+	{ NULL, 0, 0, 0, NULL }
+};
+
 static PyType_Slot input_slots[] = {
 	{ Py_tp_dealloc, handle_dealloc },
+	{ Py_tp_call, PyVectorcall_Call },
+	{ Py_tp_members, call_members },
 	{ Py_tp_iter, input_iter },
 	{ Py_tp_iternext, input_next },
 	{ Py_tp_methods, input_methods },
 	{ 0, NULL }
 };
 
+#define CALL_FLAGS (Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_VECTORCALL | \
+	Py_TPFLAGS_DISALLOW_INSTANTIATION)
+
 static PyType_Spec input_spec = {
 	.name = "_shoal.Input",
 	.basicsize = sizeof(struct handle),
-	.flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+	.flags = CALL_FLAGS,
 	.slots = input_slots,
-};
-
-static PyMemberDef call_members[] = {
-	{ "__vectorcalloffset__", Py_T_PYSSIZET,
-	    offsetof(struct handle, run), Py_READONLY, NULL },
-	{ NULL, 0, 0, 0, NULL }
 };
 
 static PyType_Slot call_slots[] = {
@@ -424,9 +460,6 @@ static PyType_Slot call_slots[] = {
 	{ Py_tp_members, call_members },
 	{ 0, NULL }
 };
-
-#define CALL_FLAGS (Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_VECTORCALL | \
-	Py_TPFLAGS_DISALLOW_INSTANTIATION)
 
 static PyType_Spec start_spec = {
 	.name = "_shoal.start_response",
