@@ -390,29 +390,36 @@ notice_slips(struct parse *p, char *const *envp)
 	}
 }
 
+/* The option's own variable, or else one of another name that it has. */
+static int
+parse_env_of(struct parse *p, const struct opt *o, char *const *envp)
+{
+	char name[80];
+	int err;
+
+	opt_print_env(name, sizeof(name), o->name);
+	err = take_env(p, o, "", name, env_get(envp, name));
+	for (size_t i = 0; !err && i < OPT_ALIASES; i++) {
+		const struct opt_alias *a = &opt_aliases[i];
+
+		if (strcmp(a->of, o->name) != 0)
+			continue;
+		opt_print_env(name, sizeof(name), a->name);
+		err = take_env(p, o, a->how, name, env_get(envp, name));
+	}
+	return err;
+}
+
 static int
 parse_env(struct parse *p, char *const *envp)
 {
-	char name[80];
 	int err = 0;
 
 	for (size_t i = 0; !err && i < OPT_ROWS; i++) {
 		const struct opt *o = &opt_table[i];
 
-		if (!o->name || !(opt_has_env(o) || opt_is_ignored(o)))
-			continue;
-		opt_print_env(name, sizeof(name), o->name);
-		err = take_env(p, o, "", name, env_get(envp, name));
-	}
-	/* Other names yield to the option's own. */
-	for (size_t i = 0; !err && i < OPT_ALIASES; i++) {
-		const struct opt_alias *a = &opt_aliases[i];
-
-		if (!opt_has_env(opt_named(str_of(a->of))))
-			continue;
-		opt_print_env(name, sizeof(name), a->name);
-		err = take_env(p, opt_named(str_of(a->of)), a->how, name,
-		               env_get(envp, name));
+		if (o->name && (opt_has_env(o) || opt_is_ignored(o)))
+			err = parse_env_of(p, o, envp);
 	}
 	if (!err)
 		err = take_env(p, opt_named(STR("workers")), "",
@@ -549,8 +556,10 @@ make_access(struct parse *p)
 	char why[320];
 
 	c->access_form = form;
-	if (!form)
+	if (!form) {
+		fail(p, "out of memory");
 		return -ENOMEM;
+	}
 	if (alog_compile(form, c->access_log_fmt, why, sizeof(why)) != 0)
 		return fail(p, "--access-log-fmt: %s", why);
 	if (!c->access_log && *given(p, opt_named(STR("access_log_fmt"))))
@@ -638,23 +647,44 @@ no_memory(struct conf_error *err)
 	return -ENOMEM;
 }
 
+/* Memory, and the command line. */
+static int
+begin(struct parse *p, int argc, char *const *argv, char *const *envp)
+{
+	size_t pointers = ((size_t)argc + 2) * sizeof(char *);
+	struct conf *c = p->c;
+
+	memset(c, 0, sizeof(*c));
+	p->err->text[0] = '\0';
+	c->memory = mem_try_zero(pointers + text_size(argc, argv, envp));
+	if (!c->memory)
+		return no_memory(p->err);
+	c->app_argv = c->memory;
+	p->text = (char *)c->memory + pointers;
+	return parse_args(p, argc, argv);
+}
+
+int
+conf_parse_env_files(struct conf *c, struct conf_error *err, int argc,
+                     char *const *argv, char *const *envp)
+{
+	struct parse p = { .c = c, .err = err };
+	int code = begin(&p, argc, argv, envp);
+
+	if (!code && !c->help && !c->version)
+		code = parse_env_of(&p, opt_named(STR("env_file")), envp);
+	if (code)
+		conf_fini(c);
+	return code;
+}
+
 int
 conf_parse(struct conf *c, struct conf_error *err, int argc,
            char *const *argv, char *const *envp)
 {
 	struct parse p = { .c = c, .err = err };
-	size_t pointers = ((size_t)argc + 2) * sizeof(char *);
-	int code;
+	int code = begin(&p, argc, argv, envp);
 
-	memset(c, 0, sizeof(*c));
-	err->text[0] = '\0';
-	c->memory = mem_try_zero(pointers + text_size(argc, argv, envp));
-	if (!c->memory)
-		return no_memory(err);
-	c->app_argv = c->memory;
-	p.text = (char *)c->memory + pointers;
-
-	code = parse_args(&p, argc, argv);
 	/* A bad variable must not keep the user from reading the help. */
 	if (!code && (c->help || c->version)) {
 		set_defaults(&p);

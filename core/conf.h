@@ -106,6 +106,12 @@ struct conf_error {
  */
 int conf_parse(struct conf *c, struct conf_error *err, int argc,
                char *const *argv, char *const *envp);
+/*
+ * The same, but of <c> only <env_file> is filled in: what those files say
+ * belongs into the environment before the rest is parsed.
+ */
+int conf_parse_env_files(struct conf *c, struct conf_error *err, int argc,
+                         char *const *argv, char *const *envp);
 void conf_fini(struct conf *c);
 
 /* All options with their defaults and environment variables. */

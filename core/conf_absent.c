@@ -14,7 +14,6 @@
 #define RECYCLE "processes are not recycled; the signal HUP replaces them " \
 	"all, and no request is lost"
 #define USER "start it as that user, by setpriv or the service manager"
-#define ENV "set the variables before it is started: set -a; . ./FILE"
 
 static const struct absent {
 	const char *name;
@@ -32,7 +31,6 @@ static const struct absent {
 	{ "limit-max-requests", true, RECYCLE },
 	{ "workers-lifetime", false, RECYCLE },
 	{ "workers-max-rss", false, RECYCLE },
-	{ "env-file", true, ENV },
 	{ "daemon", false, "it stays in the foreground, as service managers "
 	    "and containers want it; a shell's & does the rest" },
 	{ "user", false, USER },

@@ -668,7 +668,8 @@ keeper_run(const struct conf *conf, const struct cpu_plan *plan,
 	if (open_all(&k, plan->shards) == 0) {
 		f->common = (struct child_start){ .conf = conf, .plan = plan,
 			.log = log, .shm = &f->shm, .listeners = &f->ls,
-			.wake = f->wake, .files = opts->files };
+			.wake = f->wake, .files = opts->files,
+			.env = opts->env };
 		start_gen(&k, 0);
 		loop(&k);
 		log_info(log, "Shoal has stopped");

@@ -38,6 +38,7 @@
 
 struct conf;
 struct cpu_plan;
+struct envfiles;
 struct log;
 struct logfiles;
 
@@ -49,6 +50,7 @@ struct child_start {
 	const struct cpu_plan *plan;
 	struct log *log;
 	const struct logfiles *files;	/* of the logs; NULL: standard error */
+	const struct envfiles *env;	/* to be read again; or NULL */
 	const struct shm *shm;
 	const struct listeners *listeners;
 	const int *wake;		/* an eventfd a slot, by slot index */
@@ -70,6 +72,7 @@ struct keeper_opts {
 	const char *scheme;		/* "http" or "https", for the banner */
 	const char *version;		/* of Shoal, for the banner */
 	const struct logfiles *files;	/* as in struct child_start */
+	const struct envfiles *env;	/* for struct child_start */
 };
 
 /* Exit codes, also of child_fn. */

@@ -4,6 +4,7 @@
  * only file that may include every folder; it has no logic of its own.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 
 #include "core/conf.h"
 #include "core/cpu.h"
+#include "core/envfile.h"
 #include "core/keeper.h"
 #include "core/log.h"
 #include "core/logfile.h"
@@ -65,11 +67,11 @@ check(const struct conf *conf, struct log *log)
 }
 
 static int
-serve(const struct conf *conf)
+serve(const struct conf *conf, const struct envfiles *env)
 {
 	struct logfiles files;
 	struct keeper_opts opts = { .scheme = "http", .version = VERSION,
-		.files = &files };
+		.files = &files, .env = env };
 	const char *option;
 	struct cpu_plan plan;
 	struct log log;
@@ -102,26 +104,66 @@ serve(const struct conf *conf)
 	return keeper_run(conf, &plan, &log, &opts, server_run);
 }
 
-int
-main(int argc, char **argv)
+/* The files' variables are the environment's, for options, too. */
+static int
+read_env_files(const struct envfiles *env)
+{
+	char err[400];
+
+	if (envfile_apply(env, err, sizeof(err)) == 0)
+		return 0;
+	fprintf(stderr, "shoal: %s\n", err);
+	return EXIT_START;
+}
+
+static int
+usage(int code, const struct conf_error *err)
+{
+	fprintf(stderr, "shoal: %s\n", err->text);
+	return code == -ENOMEM ? EXIT_START : EXIT_USAGE;
+}
+
+static int
+run(int argc, char **argv, const struct envfiles *env)
 {
 	struct conf_error err;
 	struct conf conf;
 	int code;
 
 	code = conf_parse(&conf, &err, argc, argv, environ);
-	if (code) {
-		fprintf(stderr, "shoal: %s\n", err.text);
-		return code == -ENOMEM ? EXIT_START : EXIT_USAGE;
-	}
+	if (code)
+		return usage(code, &err);
 	if (conf.help) {
 		conf_help(stdout);
 		code = EXIT_CLEAN;
 	} else if (conf.version) {
 		code = print_version();
 	} else {
-		code = serve(&conf);
+		code = serve(&conf, env);
 	}
+	conf_fini(&conf);
+	return code;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct envfiles env = { .given = environ, .dir = AT_FDCWD };
+	struct conf_error err;
+	struct conf conf;
+	int code;
+
+	code = conf_parse_env_files(&conf, &err, argc, argv, environ);
+	if (code)
+		return usage(code, &err);
+	env.paths = &conf.env_file;
+	if (conf.env_file.n) {
+		/* Of --working-dir they know nothing. */
+		env.dir = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+		code = read_env_files(&env);
+	}
+	if (!code)
+		code = run(argc, argv, &env);
 	conf_fini(&conf);
 	return code;
 }

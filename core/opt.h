@@ -45,6 +45,9 @@ X(TEXT, pythonpath, 0, NULL, 0, 0, "DIR,DIR", \
   "import from these, too, after the working directory") \
 X(TEXT, venv, 0, NULL, 0, 0, "DIR", \
   "virtual environment; without it $VIRTUAL_ENV, then ./.venv") \
+X(LIST, env_file, 0, NULL, 0, 0, "PATH", \
+  "variables of the environment, NAME=value a line, repeatable; those that " \
+  "are there already win; read again by HUP") \
 X(ENUM, interface, 0, "auto", 0, 0, NULL, \
   "how APP is called; auto finds out; asginl: asgi without lifespan; asgi2: " \
   "app(scope)(receive, send)") \
@@ -259,6 +262,7 @@ A(error_logfile, log_file, "") \
 A(access_logfile, access_log_file, "") \
 A(no_server_header, server_header, "=off") \
 A(access_logformat, access_log_fmt, "") \
+A(env_files, env_file, "") \
 A(check_config, check, "") \
 A(pid, pid_file, "") \
 A(name, process_name, "")

@@ -22,6 +22,7 @@
 #include "core/bug.h"
 #include "core/conf.h"
 #include "core/cpu.h"
+#include "core/envfile.h"
 #include "core/logfile.h"
 #include "core/mem.h"
 #include "core/util.h"
@@ -277,12 +278,27 @@ run_here(struct server *sv)
 	return sv->berths[0].code;
 }
 
+/* The keeper has read them at its start; they may have changed. */
+static int
+read_env_files(const struct child_start *start)
+{
+	char err[400];
+
+	if (!start->env || envfile_apply(start->env, err, sizeof(err)) == 0)
+		return 0;
+	log_crit(start->log, "%s", err);
+	return EXIT_START;
+}
+
 int
 server_run(const struct child_start *start)
 {
 	struct server sv = { .start = start };
 	int code;
 
+	code = read_env_files(start);
+	if (code)
+		return code;
 	pthread_mutex_init(&sv.load, NULL);
 	pthread_mutex_init(&sv.lock, NULL);
 	pthread_cond_init(&sv.end, NULL);

@@ -2,10 +2,11 @@
 
 import os
 import re
+import signal
 
 import pytest
 
-from shoal import APPS, Server, copy_of, run, version
+from shoal import APPS, Server, copy_of, run, until, version
 
 HELLO = b"Hello, world!\n"
 
@@ -156,6 +157,52 @@ def test_a_unix_socket_in_no_directory(tmp_path):
     done = run("--uds", tmp_path / "no" / "socket", "plain:asgi")
     assert done.code == 3, done.stderr
     assert "its directory does not exist" in done.stderr, done.stderr
+
+
+@pytest.mark.asan
+def test_variables_from_files(isolation, tmp_path):
+    (tmp_path / "one.env").write_text(
+        "SHOAL_WORKERS=2\nSHOAL_APP=told\nA=1\nB='1'\nGIVEN=1\n")
+    (tmp_path / "two.env").write_text("B=2 # later\nC=\"${A} ${GIVEN}\"\n")
+    (tmp_path / "told.py").write_text(
+        "import os\n"
+        "told = ' '.join(os.environ.get(name, '-') for name in\n"
+        "\t('A', 'B', 'C', 'GIVEN')).encode()\n"
+        "def application(environ, start_response):\n"
+        "\tstart_response('200 OK', [])\n"
+        "\treturn [told]\n")
+    (tmp_path / "below").mkdir()
+    # The files are found from here, and what they say counts for options.
+    with Server("told", "--env-file", "one.env", "--env-files", "two.env",
+            "--isolation", isolation, "--working-dir", tmp_path,
+            workers=0, env={"GIVEN": "outside"}, cwd=tmp_path) as server:
+        assert server.logged(r"\(2 shards, "), server.log
+        assert server.get("/").body == b"1 2 1 outside outside"
+        # HUP reads them again
+        (tmp_path / "two.env").write_text("B=3\n")
+        server.kill(signal.SIGHUP)
+        server.wait_log("the new server processes serve")
+        until(lambda: server.get("/").body.startswith(b"1 3 "), "the new")
+        # and what is wrong leaves the old ones in their place
+        server.expect("--env-file two.env, line 1: there is no =")
+        server.expect("the new server processes could not start")
+        server.allow("server process [0-9]+ ended with code 3")
+        (tmp_path / "two.env").write_text("B\n")
+        server.kill(signal.SIGHUP)
+        server.wait_log("the old ones go on serving")
+        assert server.get("/").body.startswith(b"1 3 ")
+        server.rebase()
+
+
+def test_a_file_of_variables_that_cannot_be_read(tmp_path):
+    done = run("--env-file", tmp_path / "none", "plain:asgi")
+    assert done.code == 3, done.stderr
+    assert done.log == ["shoal: --env-file %s: No such file or directory"
+        % (tmp_path / "none")]
+    (tmp_path / "bad").write_text("A=1\nB='\n")
+    done = run("plain:asgi", env={"SHOAL_ENV_FILE": tmp_path / "bad"})
+    assert done.code == 3, done.stderr
+    assert "line 2: a single quote is open" in done.stderr, done.stderr
 
 
 def test_a_platform_gives_the_port():

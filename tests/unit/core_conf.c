@@ -327,7 +327,6 @@ what_other_servers_do_is_refused_with_advice(void)
 	refused("a --reload", "", "--reload", "HUP");
 	refused("a --reload-dir=x", "", "--reload-dir", "HUP");
 	refused("a --ssl_keyfile x", "", "--ssl_keyfile", "proxy");
-	refused("a --env-files x", "", "--env-files", "set -a");
 	refused("a --daemon", "", "--daemon", "foreground");
 	refused("a --daemonx", "", "--daemonx", "--help");
 	refused("a --user=u", "", "--user", "setpriv");
@@ -635,6 +634,28 @@ the_access_log_is_wanted_and_formed(void)
 	        "common, combined, json");
 }
 
+static void
+files_of_variables_are_known_before_the_rest(void)
+{
+	char args[] = "shoal --env-file x --env-files=y";
+	char env[] = "SHOAL_PORT=x SHOAL_ENV_FILES=p,q";
+	char *argv[WORDS], *envp[WORDS];
+
+	split(args, argv);
+	split(env, envp);
+	conf_fini(&c);
+	OK(conf_parse_env_files(&c, &err, 4, argv, envp) == 0);
+	OK(c.env_file.n == 2);
+	OK_STR(c.env_file.v[1], "y");
+	conf_fini(&c);
+	OK(conf_parse_env_files(&c, &err, 1, argv, envp) == 0);
+	OK(c.env_file.n == 2);
+	OK_STR(c.env_file.v[1], "q");
+	conf_fini(&c);
+	OK(conf_parse_env_files(&c, &err, 2, argv, envp) == -EINVAL);
+	OK(!c.memory);
+}
+
 /* Two rows of one name or letter, or an alias of nothing. */
 static void
 the_list_has_no_slips(void)
@@ -694,6 +715,7 @@ tests(void)
 	T(without_a_log_only_the_worst_is_said);
 	T(letters_of_other_servers_work);
 	T(the_access_log_is_wanted_and_formed);
+	T(files_of_variables_are_known_before_the_rest);
 	T(all_texts_find_room);
 	conf_fini(&c);
 }
