@@ -669,7 +669,7 @@ keeper_run(const struct conf *conf, const struct cpu_plan *plan,
 		f->common = (struct child_start){ .conf = conf, .plan = plan,
 			.log = log, .shm = &f->shm, .listeners = &f->ls,
 			.wake = f->wake, .files = opts->files,
-			.env = opts->env };
+			.env = opts->env, .title = opts->title };
 		start_gen(&k, 0);
 		loop(&k);
 		log_info(log, "Shoal has stopped");

@@ -41,6 +41,7 @@ struct cpu_plan;
 struct envfiles;
 struct log;
 struct logfiles;
+struct title;
 
 enum isolation { ISOLATION_INTERP = 1, ISOLATION_PROCESS };
 
@@ -51,6 +52,7 @@ struct child_start {
 	struct log *log;
 	const struct logfiles *files;	/* of the logs; NULL: standard error */
 	const struct envfiles *env;	/* to be read again; or NULL */
+	struct title *title;		/* with --process-name, else NULL */
 	const struct shm *shm;
 	const struct listeners *listeners;
 	const int *wake;		/* an eventfd a slot, by slot index */
@@ -73,6 +75,7 @@ struct keeper_opts {
 	const char *version;		/* of Shoal, for the banner */
 	const struct logfiles *files;	/* as in struct child_start */
 	const struct envfiles *env;	/* for struct child_start */
+	struct title *title;		/* the same */
 };
 
 /* Exit codes, also of child_fn. */

@@ -18,6 +18,7 @@
 #include "core/log.h"
 #include "core/logfile.h"
 #include "core/mem.h"
+#include "core/title.h"
 #include "interp/check.h"
 #include "interp/interp.h"
 #include "interp/server.h"
@@ -67,7 +68,8 @@ check(const struct conf *conf, struct log *log)
 }
 
 static int
-serve(const struct conf *conf, const struct envfiles *env)
+serve(const struct conf *conf, const struct envfiles *env,
+    struct title *title)
 {
 	struct logfiles files;
 	struct keeper_opts opts = { .scheme = "http", .version = VERSION,
@@ -93,6 +95,10 @@ serve(const struct conf *conf, const struct envfiles *env)
 	log_init(&log, files.log.fd, (enum log_level)conf->log_level, NULL);
 	if (*conf->notices)
 		log_text(&log, LEVEL_WARNING, "", str_of(conf->notices));
+	if (conf->process_name && *conf->process_name) {
+		title_set(title, conf->process_name);
+		opts.title = title;
+	}
 	raise_descriptors();
 	err = cpu_plan_make(&plan, conf, "");
 	if (err) {
@@ -127,6 +133,7 @@ static int
 run(int argc, char **argv, const struct envfiles *env)
 {
 	struct conf_error err;
+	struct title title;
 	struct conf conf;
 	int code;
 
@@ -139,7 +146,8 @@ run(int argc, char **argv, const struct envfiles *env)
 	} else if (conf.version) {
 		code = print_version();
 	} else {
-		code = serve(&conf, env);
+		title_init(&title, argc, argv);
+		code = serve(&conf, env, &title);
 	}
 	conf_fini(&conf);
 	return code;

@@ -159,7 +159,7 @@ X(TIME, adopt_after, 0, "200ms", 10, 3600000, NULL, \
 X(TEXT, pid_file, 'p', NULL, 0, 0, "PATH", \
   "written at start, removed at the end") \
 X(TEXT, process_name, 'n', NULL, 0, 0, "NAME", \
-  "shown by ps and top") \
+  "shown by ps and top instead of the command line") \
 G("Log") \
 X(FLAG, log, 0, "on", 0, 0, NULL, \
   "only critical lines, and the access log if there is one") \

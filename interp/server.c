@@ -25,6 +25,7 @@
 #include "core/envfile.h"
 #include "core/logfile.h"
 #include "core/mem.h"
+#include "core/title.h"
 #include "core/util.h"
 #include "interp/interp.h"
 #include "proto/h1.h"
@@ -140,6 +141,7 @@ listener(void *arg)
 	struct server *sv = arg;
 	struct pollfd p = { .fd = sv->start->control, .events = POLLIN };
 
+	title_thread(sv->start->conf->process_name, "control");
 	while (poll(&p, 1, -1) != -1 || errno == EINTR) {
 		if (p.revents == 0 || obey(sv))
 			continue;
@@ -180,11 +182,11 @@ static void *
 run_berth(void *arg)
 {
 	struct berth *b = arg;
-	char name[16];
+	char suffix[12];
 
-	snprintf(name, sizeof(name), "shoal-%u", b->shard->id);
+	snprintf(suffix, sizeof(suffix), "%u", b->shard->id);
 	if (b->server->start->isolation == ISOLATION_INTERP)
-		prctl(PR_SET_NAME, name);
+		title_thread(b->shard->conf->process_name, suffix);
 	b->arena = mem_bind_arena();
 	pin(b);
 	/* Its waits before a sweep are of 50 us; the default adds as many. */
@@ -278,6 +280,24 @@ run_here(struct server *sv)
 	return sv->berths[0].code;
 }
 
+/* "shop shard 2", "shop shards 0-3": who of the family it is. */
+static void
+name_process(const struct child_start *start)
+{
+	char text[256];
+
+	if (!start->title)
+		return;
+	if (start->count > 1)
+		snprintf(text, sizeof(text), "%.200s shards %u-%u",
+		    start->conf->process_name, start->first,
+		    start->first + start->count - 1);
+	else
+		snprintf(text, sizeof(text), "%.200s shard %u",
+		    start->conf->process_name, start->first);
+	title_set(start->title, text);
+}
+
 /* The keeper has read them at its start; they may have changed. */
 static int
 read_env_files(const struct child_start *start)
@@ -296,6 +316,7 @@ server_run(const struct child_start *start)
 	struct server sv = { .start = start };
 	int code;
 
+	name_process(start);
 	code = read_env_files(start);
 	if (code)
 		return code;

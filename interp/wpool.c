@@ -7,12 +7,12 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "core/mem.h"
+#include "core/title.h"
 #include "core/shard.h"
 #include "core/util.h"
 #include "interp/exc.h"
@@ -462,11 +462,11 @@ thread_main(void *arg)
 {
 	struct wthread *w = arg;
 	struct wpool *p = w->pool;
-	char name[16];
+	char suffix[12];
 
-	snprintf(name, sizeof(name), "shoal-%u-%u", p->shard->id % 1000,
+	snprintf(suffix, sizeof(suffix), "%u-%u", p->shard->id % 1000,
 	    w->number % 1000);
-	prctl(PR_SET_NAME, name);
+	title_thread(p->shard->conf->process_name, suffix);
 	mem_join_arena(p->arena);
 	if (enter_python(w) == 0) {
 		while (park(w) && hold(w))

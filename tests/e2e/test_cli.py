@@ -1,6 +1,7 @@
 """The command line: what it says, what it takes, how APP may be written."""
 
 import os
+import pathlib
 import re
 import signal
 
@@ -215,6 +216,54 @@ def test_a_platform_gives_the_port():
             env={"PORT": 0}) as server:
         assert server.url.startswith("http://127.0.0.1:"), server.log
         assert not server.logged(r"\$PORT"), server.log
+
+
+def names_of(pid):
+    """What ps shows of a process, and the names of its threads."""
+    at = pathlib.Path("/proc/%d" % pid)
+    threads = sorted(path.read_text().strip()
+        for path in at.glob("task/*/comm"))
+    return (at / "cmdline").read_bytes().rstrip(b"\0").decode(), threads
+
+
+def test_names_of_processes_and_threads():
+    with Server("plain:asgi", "--process-name", "web-shop", "--isolation",
+            "interp", workers=2) as server:
+        assert names_of(server.pid) == ("web-shop", ["web-shop"])
+        title, threads = names_of(server.child())
+        assert title == "web-shop shards 0-1", title
+        assert {"web-shop-0", "web-shop-1", "web-sho-control"} <= \
+            set(threads), threads
+        assert server.get("/").body == HELLO
+    with Server("plain:wsgi", "-n", "web-shop", "--isolation", "process",
+            "--blocking-threads", "2", workers=2) as server:
+        titles = [names_of(pid)[0] for pid in server.children()]
+        assert sorted(titles) == ["web-shop shard 0", "web-shop shard 1"]
+        assert server.get("/").body == HELLO
+    with Server("plain:wsgi", "--isolation", "interp") as server:
+        title, threads = names_of(server.pid)
+        assert title == "\0".join(server.args) and threads == ["shoal"]
+        title, threads = names_of(server.child())
+        assert title == "\0".join(server.args), title
+        assert "shoal-0" in threads, threads
+
+
+def test_the_application_sees_its_own_arguments(tmp_path):
+    """The title takes the command line's place, and Python has a copy."""
+    (tmp_path / "told.py").write_text(
+        "import sys\n"
+        "def application(environ, start_response):\n"
+        "\tstart_response('200 OK', [])\n"
+        "\treturn ['|'.join(sys.argv[1:]).encode()]\n")
+    with Server("told", "--process-name", "a-name-that-is-long-" * 9,
+            cwd=tmp_path) as server:
+        assert names_of(server.pid)[0].startswith("a-name-that-is-long-a")
+        assert server.get("/").body == b""
+    server = Server("told", "--process-name", "shop", cwd=tmp_path)
+    server.args += ["--", "one", "two words"]
+    with server:
+        assert names_of(server.pid)[0] == "shop"
+        assert server.get("/").body == b"one|two words"
 
 
 def test_options_of_other_servers_are_taken():
