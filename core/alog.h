@@ -33,7 +33,7 @@ struct access_line {
 	struct str scheme;
 	unsigned shard;
 	unsigned status;
-	bool cut;		/* the client did not get all of it */
+	bool cut;		/* it ended before all was there to be sent */
 	uint64_t bytes;		/* of the body sent */
 	uint64_t us;		/* from the request's first byte to the end */
 	int64_t length;		/* the answer's Content-Length, -1: none */

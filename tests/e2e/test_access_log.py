@@ -63,12 +63,21 @@ def test_a_client_that_leaves_has_a_line(events):
             events.wait("begin")
             c.reset()
         server.wait_log("^LINE GET /slow/ 499 0 cut$")
-        # in the middle of what it was sent
+        # in the middle of what it was sent, which no buffer holds
         with server.connect(rcvbuf=4096) as c:
-            c.request("GET", "/big/?n=50000000")
+            c.request("GET", "/big/?size=50000000")
             assert c.recv_head().status == 200
             c.reset()
         server.wait_log(r"^LINE GET /big/ 200 \d+ cut$")
+
+
+def test_a_websocket_has_a_line():
+    with Server("sockets:asgi", "--access-log", "--access-log-fmt",
+            FORMAT) as server:
+        with server.websocket("/echo") as ws:
+            ws.text("x")
+            ws.recv_frame()
+        server.wait_log("^LINE GET /echo 101 0 whole$")
 
 
 FORMS = {
