@@ -156,16 +156,17 @@ say_ready(const struct keeper *k, const struct gen *g)
 {
 	const struct listeners *ls = &k->family.ls;
 	unsigned shards = k->family.shm.shards;
-	char all[1024] = "", one[256];
+	char all[1024] = "", one[256], text[1400];
 	size_t n = 0;
 
 	for (unsigned i = 0; i < ls->n && n < sizeof(all) - sizeof(one); i++)
 		n += (size_t)snprintf(all + n, sizeof(all) - n, "%s%s",
 		    i ? " and " : "", listener_text(ls, i, k->opts->scheme,
 		    one, sizeof(one)));
-	log_info(k->log, "Shoal %s listening at %s (%u shard%s, isolation %s)",
-	    k->opts->version, all, shards, shards == 1 ? "" : "s",
-	    isolation_name(g->isolation));
+	snprintf(text, sizeof(text), "Shoal %s listening at %s (%u shard%s, "
+	    "isolation %s)", k->opts->version, all, shards,
+	    shards == 1 ? "" : "s", isolation_name(g->isolation));
+	log_bright(k->log, text);
 }
 
 /* All its shards serve: it takes over. */

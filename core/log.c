@@ -354,6 +354,24 @@ log_text(struct log *l, enum log_level level, const char *prefix,
 }
 
 void
+log_bright(struct log *l, const char *text)
+{
+	struct line ln;
+	int saved = errno;
+
+	if (l->level < LEVEL_INFO)
+		return;
+	log_begin(l, &ln, tag_of(l, LEVEL_INFO));
+	if (l->colour)
+		line_text(&ln, "\033[1m");
+	line_escaped(&ln, str_of(text), false);
+	if (l->colour)
+		line_text(&ln, "\033[0m");
+	log_end(l, &ln, false);
+	errno = saved;
+}
+
+void
 log_flush(struct log *l)
 {
 	if (l->guarding)

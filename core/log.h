@@ -130,6 +130,9 @@ void log_line(struct log *l, enum log_level level, unsigned burst,
 void log_text(struct log *l, enum log_level level, const char *prefix,
               struct str text);
 
+/* A line of info that a person looks for: bright on a terminal. */
+void log_bright(struct log *l, const char *text);
+
 struct line;
 
 /*

@@ -2,12 +2,15 @@
 
 import os
 import pathlib
+import pty
 import re
 import signal
+import subprocess
 
 import pytest
 
-from shoal import APPS, Server, copy_of, run, until, version
+from shoal import (APPS, BIN, LIMIT, Server, copy_of, environment, run,
+    until, version)
 
 HELLO = b"Hello, world!\n"
 
@@ -216,6 +219,33 @@ def test_a_platform_gives_the_port():
             env={"PORT": 0}) as server:
         assert server.url.startswith("http://127.0.0.1:"), server.log
         assert not server.logged(r"\$PORT"), server.log
+
+
+def banner_on_a_terminal(env):
+    """What a terminal gets up to the line that says where it listens."""
+    master, slave = pty.openpty()
+    proc = subprocess.Popen([BIN, "--port", "0", "--workers", "1",
+        "--interface", "asgi", "plain:asgi"], cwd=APPS, stderr=slave,
+        env=environment({"TERM": "xterm", **env}), start_new_session=True)
+    os.close(slave)
+    text = b""
+    try:
+        while not re.search(rb"listening at [^\n]*\n", text):
+            text += os.read(master, 4096)
+    finally:
+        proc.terminate()
+        assert proc.wait(LIMIT) == 0
+        os.close(master)
+    return text.decode()
+
+
+def test_the_banner_has_colour_on_a_terminal():
+    text = banner_on_a_terminal({"NO_COLOR": None})
+    assert re.search(r"\x1b\[32m\[INFO\]\x1b\[0m \x1b\[1mShoal \S+ "
+        r"listening at http://127\.0\.0\.1:\d+ \(.*\)\x1b\[0m\r\n", text), text
+    assert "\x1b" not in banner_on_a_terminal({"NO_COLOR": "1"})
+    with Server("plain:asgi") as server:
+        assert "\x1b" not in "".join(server.log), server.log
 
 
 def names_of(pid):

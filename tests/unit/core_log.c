@@ -602,12 +602,16 @@ coloured(const char *no_color)
 	setenv("TERM", "xterm", 1);
 	log_init(&l, slave, LEVEL_INFO, NULL);
 	log_err(&l, "x");
+	log_bright(&l, "here\033[2J");
 	log_fini(&l);
 	n = read(master, text, sizeof(text) - 1);
 	text[n > 0 ? n : 0] = '\0';
 	close(slave);
 	close(master);
 	OK(strstr(text, "[ERROR]") != NULL);
+	OK((strstr(text, "\033[1mhere\\x1b[2J\033[0m\r\n") != NULL) ==
+	   (strstr(text, "\033[31m") != NULL));
+	OK(strstr(text, "here\\x1b[2J") != NULL);
 	return strstr(text, "\033[31m[ERROR]\033[0m ") != NULL;
 }
 
