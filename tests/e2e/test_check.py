@@ -23,11 +23,10 @@ def check(*args, code=0, **more):
     ("plain:asgi", "asgi"), ("plain:wsgi", "wsgi"), ("plain:rsgi", "rsgi")])
 def test_what_loads_everywhere(app, interface):
     out, log = check(app)
-    assert out == [
-        "process: loads as " + interface,
-        "interp: loads as " + interface,
-        "--isolation auto is interp: by default: every shard has an "
-        "interpreter with a GIL of its own"], out
+    assert out[:2] == ["process: loads as " + interface,
+        "interp: loads as " + interface], out
+    assert len(out) == 3 and out[2].startswith(
+        "--isolation auto is interp: "), out
     assert log == "", log
 
 
