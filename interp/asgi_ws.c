@@ -210,6 +210,8 @@ upgrade(struct exchange *ex, struct str protocol)
 	ex->req = NULL;
 	r->app = NULL;
 	req_release(r);
+	/* Those who receive already asked the request. */
+	flow_wake(ex->task.st, &ex->waiters);
 	return 0;
 }
 

@@ -5,6 +5,7 @@
     /refuse     closes before it accepts
     /deny       answers with ?status in ?parts
     /early      waits for GET /note?text=go, then as /echo
+    /eager      receives before it accepts, and sends that back
     /raise      raises ?when: before or after it accepted
     /return     the same without an exception
     /still      accepts, and then waits for one message
@@ -105,6 +106,14 @@ async def early(scope, receive, send):
     while "go" not in seen:
         await asyncio.sleep(0.01)
     await echo(scope, receive, send)
+
+
+async def eager(scope, receive, send):
+    await receive()
+    first = asyncio.ensure_future(receive())
+    await asyncio.sleep(0)
+    await send({"type": "websocket.accept"})
+    await send({"type": "websocket.send", "text": (await first)["text"]})
 
 
 async def fail(scope, receive, send):
@@ -213,7 +222,8 @@ async def answer(scope, receive, send):
 
 PATHS = {
     "/echo": echo, "/close": close, "/refuse": refuse, "/deny": deny,
-    "/early": early, "/raise": fail, "/return": come_back, "/still": still,
+    "/early": early, "/eager": eager, "/raise": fail,
+    "/return": come_back, "/still": still,
     "/flood": flood, "/deaf": deaf, "/bad": bad, "/scope": show_scope,
 }
 

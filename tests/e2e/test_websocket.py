@@ -226,6 +226,14 @@ def test_frames_before_it_accepts_are_kept():
         assert first == [b"one", b"two", b"three"]
 
 
+@pytest.mark.asan
+def test_who_receives_before_it_accepts_is_woken(server):
+    c = server.websocket("/eager")
+    c.text("hello")
+    assert c.recv_text() == "hello"
+    assert c.recv_close() == (1000, "")
+
+
 def pour(sock, data, times):
     """Send that often, or until nothing more is taken for a second."""
     sock.settimeout(1)
