@@ -204,7 +204,7 @@ COVER = test_adoption.py test_cli.py test_keeper.py test_signals.py \
 	test_startup.py
 coverage:			## print line coverage of core/ and proto/
 	@find build/cov -name '*.gcda' -delete 2>/dev/null || :
-	+$(step) unit FLAVOUR=cov
+	+UNIT_TIMEOUT=600 $(step) unit FLAVOUR=cov
 	+$(step) cover-e2e FLAVOUR=cov
 	@V='$(V)' $(PYTHON) tools/coverage build/cov 90
 
