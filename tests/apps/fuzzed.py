@@ -5,11 +5,13 @@ Every byte of a body is "z", so that one which is out of place is seen.
 """
 
 import asyncio
+import pathlib
 import random
 
 from kit import TEXT, answer, no_events, query, reply
 
 GOOD = b"untouched\n"
+FILE = str(pathlib.Path(__file__).parent / "z.txt")
 
 STATUSES = [200, 200, 200, 200, 204, 205, 206, 304, 299, 404, 500, 0, 99, 100,
     101, 103, 199, 1000, -1, 1 << 40, "abc", "200", None, 2.5, b"200", [200]]
@@ -96,8 +98,9 @@ async def asgi(scope, receive, send):
                 "http.response.early_hint", "http.response.push",
                 "websocket.accept", "", None, 5, b"http.response.start"]),
                 "headers": fields(dice, False), "path": dice.choice(
-                [__file__, "/", "x", None, 5]), "file": dice.choice(
-                [None, 5, -1]), "links": dice.choice([None, [], [b"</a>"],
+                [FILE, FILE, "/", "x", None, 5]), "offset": dice.choice(
+                [None, 0, 5, 1 << 70, -1, "a"]), "file": dice.choice(
+                [None, 999, -1, open(FILE, "rb")]), "links": dice.choice([None, [], [b"</a>"],
                 ["a"], [b"a\r\nx-evil: 1"], 5]), "status": 200}
         if dice.random() < 0.1:
             found.pop(dice.choice(list(found)))
@@ -225,9 +228,8 @@ def wsgi(environ, start_response):
     steps()
     return dice.choice([[], [b"zz"], (b"z", b""), [data(dice)],
         [data(dice), data(dice)], Odd(dice), Odd(dice), generate(), None, 5,
-        b"zz", "zz", environ["wsgi.file_wrapper"](Odd(dice))
-        if "wsgi.file_wrapper" in environ and dice.random() < 0.5
-        else [b"z"]])
+        b"zz", "zz", environ["wsgi.file_wrapper"](dice.choice([Odd(dice),
+            None, open(FILE, "rb"), open(FILE, "rb")]))])
 
 
 async def rsgi(scope, protocol):
@@ -250,10 +252,10 @@ async def rsgi(scope, protocol):
         elif kind < 0.3:
             protocol.response_bytes(*head(), data(dice))
         elif kind < 0.35:
-            protocol.response_file(*head(), dice.choice([__file__ + "x", "/",
-                None, 5, "a\0b"]))
+            protocol.response_file(*head(), dice.choice([FILE, FILE + "x",
+                "/", None, 5, "a\0b"]))
         elif kind < 0.4:
-            protocol.response_file_range(*head(), "/dev/zero",
+            protocol.response_file_range(*head(), FILE,
                 dice.choice([0, 5, -1, None]), dice.choice([0, 5, 1 << 70]))
         elif kind < 0.55:
             streams.append(protocol.response_stream(*head()))

@@ -369,6 +369,15 @@ async def names(scope, protocol, ask):
         "kinds": [int(k) for k in WebsocketMessageType]})
 
 
+async def nested(scope, protocol, ask):
+    """Headers whose making gives another response."""
+    def headers():
+        notes["nested"] = raised_by(protocol.response_str, 200, [], "sly")
+        yield from HEAD
+
+    protocol.response_str(200, headers(), "told\n")
+
+
 async def told(scope, protocol, ask):
     await tell(protocol, notes)
 

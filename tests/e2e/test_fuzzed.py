@@ -91,7 +91,7 @@ def test_calls_at_random(isolation, interface):
                 raise
         assert server.child() == pid
         # Neither all right nor all wrong: the dice are worth throwing.
-        assert min(seen["cut"], seen.get(200, 0), seen.get(500, 0)) > 0, seen
+        assert seen.get(200) and seen.get(500), seen
         bad = server.logged(
             "Sanitizer|runtime error|Fatal Python|SystemError|BUG")
         assert not bad, bad

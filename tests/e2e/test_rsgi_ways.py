@@ -260,6 +260,12 @@ def test_one_request_one_response(server, notes, first, second):
         "a response was already given"
 
 
+def test_headers_that_give_a_response(server, notes):
+    assert server.get("/nested").answer() == (200, [TEXT], b"told\n")
+    assert notes()["nested"].endswith("a response was called for by what "
+        "another one's headers contain")
+
+
 @pytest.mark.asan
 @pytest.mark.parametrize("kind, body", [("bytearray", b"some"),
     ("memoryview", b"some"), ("big", b"some" * 500000)])
