@@ -600,3 +600,94 @@ async def a_callback_that_exits_ends_only_itself():
     loop.call_later(0.001, leave)
     for _ in range(5):
         await asyncio.sleep(0.001)
+
+
+# What uvloop's documentation and issues name as differences from asyncio, and
+# what httpx needs of a loop.
+
+
+@check
+async def handles_are_asyncios():
+    loop = asyncio.get_running_loop()
+    soon = loop.call_soon(int)
+    later = loop.call_later(60, int, 7)
+    assert isinstance(soon, asyncio.Handle), soon
+    assert isinstance(later, asyncio.TimerHandle), later
+    assert "int" in repr(soon) and "when=" in repr(later), (soon, later)
+    assert abs(later.when() - loop.time() - 60) < 30
+    assert isinstance(later.get_context(), contextvars.Context)
+    assert loop.call_at(later.when() + 1, int) > later
+    later.cancel()
+    later.cancel()
+    assert later.cancelled() and "cancelled" in repr(later)
+    assert soon.cancelled() is False
+
+
+@check
+async def a_callback_has_the_context_it_is_given():
+    loop = asyncio.get_running_loop()
+    given = contextvars.copy_context()
+    given.run(request.set, "given")
+    seen = loop.create_future()
+    loop.call_soon(lambda: seen.set_result(request.get()), context=given)
+    assert await seen == "given"
+    late = loop.create_future()
+    loop.call_later(0, lambda: late.set_result(request.get()), context=given)
+    assert await late == "given"
+    assert request.get() == "unset"
+
+
+@check
+async def wrong_arguments_are_refused():
+    loop = asyncio.get_running_loop()
+    for wrong in (lambda: loop.call_soon(), lambda: loop.call_later(1),
+            lambda: loop.call_later(None, int), lambda: loop.call_at(None, int),
+            lambda: loop.call_soon(int, wrong=1)):
+        try:
+            wrong()
+        except TypeError:
+            continue
+        raise AssertionError(wrong)
+    assert asyncio.isfuture(loop.create_future())
+
+
+@check
+async def a_timer_of_asyncios_own_among_ours():
+    """What asyncio's code in debug mode has pushed is in the same heap."""
+    loop = asyncio.get_running_loop()
+    done = loop.create_future()
+    seen = []
+    loop.call_later(0.02, seen.append, "second")
+    loop.set_debug(True)
+    loop.call_later(0.01, seen.append, "first")
+    loop.set_debug(False)
+    loop.call_later(0.03, done.set_result, None)
+    await done
+    assert seen == ["first", "second"], seen
+
+
+@check
+async def httpx_gets_and_times_out():
+    import httpx
+
+    async def serve(reader, writer):
+        line = (await reader.readuntil(b"\r\n\r\n")).split()[1]
+        if line == b"/never":
+            await reader.read()  # until the client leaves
+            return writer.close()
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n" + b"httpx")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    url = "http://127.0.0.1:%d" % server.sockets[0].getsockname()[1]
+    async with httpx.AsyncClient(trust_env=False) as client:
+        got = await asyncio.gather(*(client.get(url) for _ in range(10)))
+        assert [answer.text for answer in got] == ["httpx"] * 10
+        try:
+            await client.get(url + "/never", timeout=0.05)
+        except httpx.ReadTimeout:
+            pass
+        else:
+            raise AssertionError("no timeout")
+    server.close()
