@@ -68,10 +68,13 @@ def ask(c, dice, seed):
 
 @pytest.mark.asan
 @pytest.mark.parametrize("interface", ["asgi", "wsgi", "rsgi"])
-def test_calls_at_random(isolation, interface):
+def test_calls_at_random(isolation, interface, tmp_path):
     print("FUZZ_SEED=%d" % SEED)
     dice = random.Random("%d %s" % (SEED, interface))
-    with Server("fuzzed:" + interface, "--isolation", isolation) as server:
+    file = tmp_path / "file"
+    file.write_bytes(b"z" * 70000)
+    with Server("fuzzed:" + interface, "--isolation", isolation,
+            env={"FUZZ_FILE": str(file)}) as server:
         server.allow("")  # every run may be wrong in its own way
         pid = server.child()
         seen = {"cut": 0}
