@@ -138,7 +138,6 @@ key_of(const struct field *f)
 {
 	char text[5 + CACHED_MAX] = "HTTP_";
 	struct str name = field_name(f);
-	PyObject *key;
 
 	if (memchr(name.p, '_', name.n) || name.n > CACHED_MAX ||
 	    str_eq(name, STR("proxy")))
@@ -153,10 +152,8 @@ key_of(const struct field *f)
 		text[5 + i] = c == '-' ? '_' : c >= 'a' && c <= 'z' ?
 		    (char)(c - 32) : c;
 	}
-	key = PyUnicode_DecodeLatin1(text, (Py_ssize_t)(5 + name.n), NULL);
-	if (key)
-		PyUnicode_InternInPlace(&key);
-	return key;
+	/* Not interned: 3.12 would keep every name that a client invents. */
+	return latin1((struct str){ text, 5 + name.n });
 }
 
 /* The cache's place for <f>, filled; NULL: not cached (or an exception). */
@@ -184,40 +181,70 @@ cached(struct wsgi_env *e, const struct field *f)
 	memcpy(c->raw, f->p, n);
 	Py_XSETREF(c->key, key_of(f));
 	Py_XSETREF(c->value, c->key ? latin1(field_value(f)) : NULL);
+	if (!c->value && PyErr_Occurred())
+		c->n = 0;	/* not the one to be dropped */
 	return c;
 }
 
-/* A second field of the same name: one value, joined (RFC 9110, 5.3). */
+/* The values of the first <n> fields that <f> has a name with, joined. */
+static PyObject *
+joined(const struct req *r, unsigned n, const struct field *f)
+{
+	struct str name = field_name(f);
+	struct str glue = str_eq(name, STR("cookie")) ? STR("; ") : STR(", ");
+	PyObject *value;
+	size_t len = 0;
+	char *buf, *at;
+
+	for (unsigned i = 0; i < n; i++)
+		len += r->fields[i].n_value + glue.n;
+	buf = at = mem_try(len);
+	if (!buf)
+		return PyErr_NoMemory();
+	for (unsigned i = 0; i < n; i++) {
+		struct str one = field_value(&r->fields[i]);
+
+		if (!str_eq(field_name(&r->fields[i]), name))
+			continue;
+		if (at > buf)
+			at = mempcpy(at, glue.p, glue.n);
+		at = mempcpy(at, one.p, one.n);
+	}
+	value = latin1((struct str){ buf, (size_t)(at - buf) });
+	mem_free(buf);
+	return value;
+}
+
+/*
+ * The <i>-th field; it is joined to those before it of the same name (RFC
+ * 9110, 5.3).  One look into the dict tells whether there are such.  It would
+ * tell the value, too, did PyDict_SetDefault() of 3.13 not leave the dict in
+ * pieces when its memory cannot be had.
+ */
 static int
 set_field(PyObject *environ, PyObject *key, PyObject *value,
-          const struct field *f)
+          const struct req *r, unsigned i)
 {
 	Py_ssize_t n = PyDict_GET_SIZE(environ);
-	PyObject *before;
-	bool cookie;
 
-	if (!value)
-		return -1;
-	/* One look for both: is it there, and where it belongs. */
-	before = PyDict_SetDefault(environ, key, value);
-	if (!before)
+	if (!value || PyDict_SetItem(environ, key, value) == -1)
 		return -1;
 	if (PyDict_GET_SIZE(environ) > n)
 		return 0;
-	cookie = str_eq(field_name(f), STR("cookie"));
-	return set(environ, key, PyUnicode_FromFormat(cookie ? "%U; %U" :
-	    "%U, %U", before, value));
+	return set(environ, key, joined(r, i + 1, &r->fields[i]));
 }
 
 static int
-add_field(struct wsgi_env *e, PyObject *environ, const struct field *f)
+add_field(struct wsgi_env *e, PyObject *environ, const struct req *r,
+          unsigned i)
 {
+	const struct field *f = &r->fields[i];
 	struct env_entry *c = cached(e, f);
 	PyObject *key, *value;
 	int err;
 
 	if (c && c->key && c->value)
-		return set_field(environ, c->key, c->value, f);
+		return set_field(environ, c->key, c->value, r, i);
 	if (PyErr_Occurred())
 		return -1;
 	if (c)
@@ -226,7 +253,7 @@ add_field(struct wsgi_env *e, PyObject *environ, const struct field *f)
 	if (!key)
 		return PyErr_Occurred() ? -1 : 0;
 	value = latin1(field_value(f));
-	err = set_field(environ, key, value, f);
+	err = set_field(environ, key, value, r, i);
 	Py_XDECREF(value);
 	Py_DECREF(key);
 	return err;
@@ -350,7 +377,7 @@ fill(struct wsgi_env *e, PyObject *environ, struct call *c)
 	    PyUnicode_FromFormat("HTTP/%d.%d", r->major, r->minor)) == -1)
 		return -1;
 	for (unsigned i = 0; i < r->n_fields; i++)
-		if (add_field(e, environ, &r->fields[i]) == -1)
+		if (add_field(e, environ, r, i) == -1)
 			return -1;
 	return 0;
 }

@@ -51,6 +51,22 @@ def test_the_environ(server):
 
 
 @pytest.mark.asan
+def test_fields_of_one_name_are_joined_in_order(server):
+    long = "v" * 1000  # more than what is kept of fields seen before
+    with server.connect() as c:
+        for _ in range(2):  # the second time they were seen before
+            c.request("GET", "/surroundings", [("X-Many", "1"),
+                ("Cookie", "a=1"), ("x-other", "0"), ("X-MANY", ""),
+                ("X-Long", long), ("Cookie", "b=2"), ("x-many", "3, 4"),
+                ("X-Long", "\xe9"), ("Cookie", "c=\"3\"")])
+            environ = c.recv_response().json()
+            assert environ["HTTP_X_MANY"] == "1, , 3, 4"
+            assert environ["HTTP_COOKIE"] == "a=1; b=2; c=\"3\""
+            assert environ["HTTP_X_LONG"] == long + ", \xe9"
+            assert environ["HTTP_X_OTHER"] == "0"
+
+
+@pytest.mark.asan
 @pytest.mark.parametrize("count", [2, 8, 32])
 def test_views_that_wait_wait_together(isolation, count):
     """Judged by the application: all are inside at the same time."""
