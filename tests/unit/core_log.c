@@ -591,6 +591,7 @@ coloured(const char *no_color)
 	struct log l;
 	char text[200];
 	int master, slave;
+	size_t len = 0;
 	ssize_t n;
 
 	if (!OK(openpty(&master, &slave, NULL, NULL, NULL) == 0))
@@ -604,9 +605,11 @@ coloured(const char *no_color)
 	log_err(&l, "x");
 	log_bright(&l, "here\033[2J");
 	log_fini(&l);
-	n = read(master, text, sizeof(text) - 1);
-	text[n > 0 ? n : 0] = '\0';
+	/* A terminal gives a line at a time; without writers, EIO. */
 	close(slave);
+	while ((n = read(master, text + len, sizeof(text) - 1 - len)) > 0)
+		len += (size_t)n;
+	text[len] = '\0';
 	close(master);
 	OK(strstr(text, "[ERROR]") != NULL);
 	OK((strstr(text, "\033[1mhere\\x1b[2J\033[0m\r\n") != NULL) ==
