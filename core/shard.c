@@ -427,6 +427,7 @@ shard_fini(struct shard *s)
 	shard_end_logs(s);
 	if (s->access != &s->log)
 		mem_free(s->access);
+	s->access = &s->log;		/* shard_end_logs() may come again */
 	loop_fini(&s->loop);
 }
 
