@@ -28,13 +28,15 @@ CORE = core/adopt.c core/alog.c core/alog_fmt.c core/amount.c core/arena.c \
 	core/title.c core/topic.c core/watch.c
 
 PROTO = proto/field.c proto/h1.c proto/h1_in.c proto/h1_out.c proto/head.c \
-	proto/mask.c proto/req.c proto/res.c proto/sha1.c proto/utf8.c \
-	proto/ws.c proto/ws_deflate.c proto/ws_shake.c proto/wsock.c
+	proto/mask.c proto/req.c proto/res.c proto/sha1.c proto/sse.c \
+	proto/utf8.c proto/ws.c proto/ws_deflate.c proto/ws_shake.c \
+	proto/wsock.c
 
 INTERP = interp/aloop.c interp/aloop_handle.c interp/aloop_ready.c \
 	interp/aloop_sel.c interp/aloop_turn.c interp/asgi.c \
-	interp/asgi_send.c interp/asgi_ws.c interp/check.c interp/exc.c interp/feed.c \
-	interp/flow.c interp/interp.c interp/mod.c interp/rsgi.c \
+	interp/asgi_send.c interp/asgi_ws.c interp/channel.c \
+	interp/check.c interp/exc.c interp/feed.c interp/flow.c \
+	interp/interp.c interp/mod.c interp/rsgi.c \
 	interp/rsgi_file.c interp/rsgi_headers.c interp/rsgi_proto.c \
 	interp/rsgi_res.c interp/rsgi_scope.c interp/rsgi_stream.c \
 	interp/rsgi_ws.c interp/scope.c interp/server.c interp/state.c \
@@ -44,7 +46,7 @@ INTERP = interp/aloop.c interp/aloop_handle.c interp/aloop_ready.c \
 MAIN = core/main.c
 
 # Python sources that are embedded in the binary.
-PYSRC = interp/py/boot.py interp/py/loop.py interp/py/rsgi.py
+PYSRC = interp/py/boot.py interp/py/loop.py interp/py/rsgi.py interp/py/shoal.py
 
 HEADERS = $(wildcard core/*.h proto/*.h tls/*.h interp/*.h tests/unit/*.h \
 	tests/fuzz/*.h)
@@ -269,6 +271,7 @@ step = $(MAKE) --no-print-directory \
 
 test:				## everything, with one Python (README)
 	+$(step) deps
+	+@tools/deps --browser
 	+$(step) all FLAVOUR=release
 	+$(step) style FLAVOUR=release
 	+$(step) unit FLAVOUR=debug

@@ -664,6 +664,13 @@ begin(struct parse *p, int argc, char *const *argv, char *const *envp)
 	return parse_args(p, argc, argv);
 }
 
+/* The rest may be missing or wrong. */
+static bool
+only_prints(const struct conf *c)
+{
+	return c->help || c->version || c->print_module;
+}
+
 int
 conf_parse_env_files(struct conf *c, struct conf_error *err, int argc,
                      char *const *argv, char *const *envp)
@@ -671,7 +678,7 @@ conf_parse_env_files(struct conf *c, struct conf_error *err, int argc,
 	struct parse p = { .c = c, .err = err };
 	int code = begin(&p, argc, argv, envp);
 
-	if (!code && !c->help && !c->version)
+	if (!code && !only_prints(c))
 		code = parse_env_of(&p, opt_named(STR("env_file")), envp);
 	if (code)
 		conf_fini(c);
@@ -686,7 +693,7 @@ conf_parse(struct conf *c, struct conf_error *err, int argc,
 	int code = begin(&p, argc, argv, envp);
 
 	/* A bad variable must not keep the user from reading the help. */
-	if (!code && (c->help || c->version)) {
+	if (!code && only_prints(c)) {
 		set_defaults(&p);
 		return 0;
 	}

@@ -43,6 +43,8 @@ enum conf_isolation {
 enum conf_header_map { CONF_HEADER_MAP_DROP, CONF_HEADER_MAP_REFUSE };
 enum conf_gc { CONF_GC_AUTO, CONF_GC_PYTHON };
 
+enum conf_overflow { CONF_OVERFLOW_CLOSE, CONF_OVERFLOW_SKIP };
+
 struct conf_list {
 	unsigned n;
 	const char *v[CONF_LIST_MAX];

@@ -29,6 +29,7 @@ WORDS(pin)
 WORDS(isolation)
 WORDS(header_map)
 WORDS(gc)
+WORDS(subscriber_overflow)
 WORDS(log_level)
 #undef WORDS
 #undef W
@@ -381,6 +382,7 @@ opt_has_env(const struct opt *o)
 	return o->name && !opt_is_ignored(o) &&
 	       strcmp(o->name, "help") != 0 &&
 	       strcmp(o->name, "check") != 0 &&
+	       strcmp(o->name, "print_module") != 0 &&
 	       strcmp(o->name, "version") != 0;
 }
 

@@ -96,6 +96,8 @@ struct proto_ops {
 	/* See res.h; called through its functions only. */
 	int (*respond)(struct req *, struct res *);
 	size_t (*write)(struct req *, const void *, size_t);
+	/* The same of all of it: the caller knows a bound. */
+	void (*push)(struct req *, const void *, size_t);
 	/* An interim response: the fields of <h>, if the peer can have one. */
 	void (*hint)(struct req *, const struct res *h);
 	void (*end)(struct req *);

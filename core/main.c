@@ -20,6 +20,7 @@
 #include "core/mem.h"
 #include "core/title.h"
 #include "interp/check.h"
+#include "interp/embed.h"
 #include "interp/interp.h"
 #include "interp/server.h"
 #include "proto/h1.h"
@@ -35,6 +36,13 @@ print_version(void)
 	    VERSION, interp_version(), h1_parser_version(),
 	    ws_deflate_version(), mem_version());
 	return EXIT_CLEAN;
+}
+
+static int
+print_module(void)
+{
+	return fputs(embed_find("shoal")->data, stdout) >= 0 &&
+	    fflush(stdout) == 0 ? EXIT_CLEAN : EXIT_START;
 }
 
 /* Connections are descriptors: as many as we are allowed. */
@@ -145,6 +153,8 @@ run(int argc, char **argv, const struct envfiles *env)
 		code = EXIT_CLEAN;
 	} else if (conf.version) {
 		code = print_version();
+	} else if (conf.print_module) {
+		code = print_module();
 	} else {
 		title_init(&title, argc, argv);
 		code = serve(&conf, env, &title);

@@ -95,6 +95,11 @@ G("Messages between connections") \
 X(SIZE, ring_size, 0, "4m", 64 << 10, 128 << 20, NULL, \
   "of each shard, for messages not yet delivered everywhere; the largest " \
   "message is a quarter of it") \
+X(SIZE, subscriber_buffer, 0, "1m", 4 << 10, 1 << 30, NULL, \
+  "what may wait for one subscriber that is slow") \
+X(ENUM, subscriber_overflow, 0, "close", 0, 0, NULL, \
+  "beyond it a WebSocket is closed with 1013, or skips messages; an iterator " \
+  "always skips the oldest, and is told how many") \
 G("Limits of a request") \
 X(SIZE, limit_request_line, 0, "8k", 256, 1 << 20, NULL, \
   "method, target and version; beyond it the answer is 414") \
@@ -187,6 +192,9 @@ G("Information") \
 X(FLAG, check, 0, "off", 0, 0, NULL, \
   "load the application in every isolation, say which modules refuse, and " \
   "end; 0 if it would start, 3 if not") \
+X(FLAG, print_module, 0, "off", 0, 0, NULL, \
+  "print the Python module shoal, whose calls work in memory in tests of an " \
+  "application, and end") \
 X(FLAG, version, 'V', "off", 0, 0, NULL, \
   "print the versions of all parts, and end") \
 X(FLAG, help, 'h', "off", 0, 0, NULL, \
@@ -295,6 +303,10 @@ W("off", CONF_PIN_OFF)
 W("auto", CONF_ISOLATION_AUTO) \
 W("interp", CONF_ISOLATION_INTERP) \
 W("process", CONF_ISOLATION_PROCESS)
+
+#define WORDS_subscriber_overflow(W) \
+W("close", CONF_OVERFLOW_CLOSE) \
+W("skip", CONF_OVERFLOW_SKIP)
 
 #define WORDS_header_map(W) \
 W("drop", CONF_HEADER_MAP_DROP) \

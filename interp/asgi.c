@@ -126,7 +126,7 @@ send_call(PyObject *self, PyObject *const *args, size_t n, PyObject *names)
 /* ---- the request's life ---- */
 
 static PyObject *
-make_scope(struct pystate *st, const struct req *r)
+make_scope(struct pystate *st, struct exchange *ex, const struct req *r)
 {
 	struct state_names *s = &st->s;
 	PyObject *d = PyDict_Copy(r->ws ? st->ws_scope : st->scope);
@@ -158,6 +158,8 @@ make_scope(struct pystate *st, const struct req *r)
 	SET(headers, scope_headers(st, r));
 	SET(client, scope_client(st, r));
 	SET(server, scope_server(st, r));
+	/* What shoal.join() and leave() look for. */
+	SET(connection, Py_NewRef(ex));
 	if (r->ws && !err)
 		err = asgi_ws_scope(st, r, d);
 	else
@@ -186,7 +188,7 @@ port_new(PyTypeObject *type, struct exchange *ex, vectorcallfunc call)
 static PyObject *
 call_app(struct pystate *st, struct exchange *ex, struct req *r)
 {
-	PyObject *scope = make_scope(st, r);
+	PyObject *scope = make_scope(st, ex, r);
 	PyObject *receive = port_new(st->receive_type, ex, receive_call);
 	PyObject *send = port_new(st->send_type, ex, send_call);
 	PyObject *coro = NULL;
@@ -391,17 +393,18 @@ asgi_setup(struct pystate *st, PyObject *state)
 {
 	st->asgi_info = Py_BuildValue("{ssss}", "version", "3.0",
 	    "spec_version", "2.5");
-	st->asgi_extensions = Py_BuildValue("{O{}O{}O{}O{}}",
+	st->asgi_extensions = Py_BuildValue("{O{}O{}O{}O{}O{}}",
 	    st->s.response_pathsend, st->s.response_zerocopysend,
-	    st->s.response_trailers, st->s.response_early_hint);
+	    st->s.response_trailers, st->s.response_early_hint,
+	    st->s.broadcast);
 	/* Every key that a request has: copying keeps the dict's shape. */
-	st->scope = Py_BuildValue("{sO sO ss ss ss ss sO sO ss ss ss sO sO}",
+	st->scope = Py_BuildValue("{sO sO ss ss ss ss sO sO ss ss ss sO sO OO}",
 	    "type", st->s.http, "asgi", Py_None, "http_version", "1.1",
 	    "method", "GET", "scheme", "http", "path", "",
 	    "raw_path", Py_None, "query_string", st->empty_bytes,
 	    "root_path", st->shard->conf->root_path,
 	    "headers", "", "client", "", "server", Py_None,
-	    "extensions", Py_None);
+	    "extensions", Py_None, st->s.connection, Py_None);
 	if (!st->asgi_info || !st->asgi_extensions || !st->scope)
 		return -1;
 	if (state != Py_None) {

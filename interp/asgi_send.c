@@ -16,6 +16,7 @@
 #include "core/conn.h"
 #include "core/util.h"
 #include "interp/asgi_priv.h"
+#include "interp/channel.h"
 #include "interp/flow.h"
 #include "interp/state.h"
 #include "proto/req.h"
@@ -527,6 +528,7 @@ static int
 dispatch(struct exchange *ex, PyObject *type, PyObject *msg)
 {
 	const struct state_names *s = &ex->task.st->s;
+	int done;
 
 	if (asgi_is(type, s->response_body))
 		return send_body(ex, msg);
@@ -540,9 +542,11 @@ dispatch(struct exchange *ex, PyObject *type, PyObject *msg)
 		return send_trailers(ex, msg);
 	if (asgi_is(type, s->response_early_hint))
 		return send_hint(ex, msg);
-	PyErr_Format(PyExc_ValueError, "send(): %R is no message of an HTTP "
-	    "response", type);
-	return -1;
+	done = channel_message(ex, type, msg);
+	if (done == 0)
+		PyErr_Format(PyExc_ValueError, "send(): %R is no message of "
+		    "an HTTP response", type);
+	return done == 0 ? -1 : done;
 }
 
 /* A message of a response. */

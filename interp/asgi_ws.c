@@ -19,6 +19,7 @@
 #include "core/conn.h"
 #include "core/shard.h"
 #include "interp/asgi_priv.h"
+#include "interp/channel.h"
 #include "interp/exc.h"
 #include "interp/flow.h"
 #include "interp/scope.h"
@@ -60,7 +61,8 @@ int
 asgi_ws_scope(struct pystate *st, const struct req *r, PyObject *scope)
 {
 	PyObject *list = subprotocols(r);
-	PyObject *ext = Py_BuildValue("{s{}}", "websocket.http.response");
+	PyObject *ext = Py_BuildValue("{s{}O{}}", "websocket.http.response",
+	    st->s.broadcast);
 	int err = -1;
 
 	if (list && ext && PyDict_SetItem(scope, st->s.subprotocols,
@@ -392,18 +394,21 @@ PyObject *
 asgi_ws_send(struct exchange *ex, PyObject *type, PyObject *msg)
 {
 	struct state_names *s = &ex->task.st->s;
+	int done;
 
 	if (ex->phase < ASGI_WS_OPEN)
 		return send_shaking(ex, type, msg);
 	if (ex->phase == ASGI_WS_DENIED)
 		return send_denied(ex, type, msg);
-	if (!asgi_is(type, s->ws_send) && !asgi_is(type, s->ws_close))
+	if (asgi_is(type, s->ws_send))
+		return can_send(ex) ? send_data(ex, msg) : is_closed();
+	if (asgi_is(type, s->ws_close))
+		return can_send(ex) ? send_close(ex, msg) : is_closed();
+	done = channel_message(ex, type, msg);
+	if (done == 0)
 		return out_of_turn(type, "after the WebSocket was accepted, "
 		    "or refused");
-	if (!can_send(ex))
-		return is_closed();
-	return asgi_is(type, s->ws_send) ? send_data(ex, msg) :
-	    send_close(ex, msg);
+	return done == 1 ? sent(ex) : NULL;
 }
 
 /* ---- the end ---- */

@@ -16,4 +16,7 @@ struct embed {
 /* Ended by an entry without a name. */
 extern const struct embed embed_files[];
 
+/* NULL: there is none of that name. */
+const struct embed *embed_find(const char *name);
+
 #endif

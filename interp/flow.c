@@ -159,6 +159,17 @@ flow_send(PyObject *self, PyObject *value, PyObject **result)
 	}
 }
 
+/* StopIteration(<result>); PyErr_SetObject() would unpack a tuple. */
+static void
+stop(PyObject *result)
+{
+	PyObject *error = PyObject_CallOneArg(PyExc_StopIteration, result);
+
+	if (error)
+		PyErr_SetRaisedException(error);
+	Py_DECREF(result);
+}
+
 static PyObject *
 flow_step(PyObject *self, PyObject *value)
 {
@@ -168,9 +179,7 @@ flow_step(PyObject *self, PyObject *value)
 	case PYGEN_NEXT:
 		return result;
 	case PYGEN_RETURN:
-		/* Never a tuple nor an exception, which this would unpack. */
-		PyErr_SetObject(PyExc_StopIteration, result);
-		Py_DECREF(result);
+		stop(result);
 		return NULL;
 	case PYGEN_ERROR:
 		break;

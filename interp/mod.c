@@ -208,11 +208,21 @@ mod_serve_wsgi(PyObject *m, PyObject *unused)
 	Py_RETURN_NONE;
 }
 
+const struct embed *
+embed_find(const char *name)
+{
+	const struct embed *e = embed_files;
+
+	while (e->name && strcmp(e->name, name) != 0)
+		e++;
+	return e->name ? e : NULL;
+}
+
 /* interp/py/<name>.py as the module _shoal_<name>; a new reference. */
 static PyObject *
 embedded(const char *name)
 {
-	const struct embed *e = embed_files;
+	const struct embed *e = embed_find(name);
 	char module[40], path[40];
 	PyObject *code, *made = NULL;
 
@@ -222,9 +232,7 @@ embedded(const char *name)
 	if (!made || PyDict_GetItemString(PyModule_GetDict(made), "__file__"))
 		return Py_XNewRef(made);
 	made = NULL;
-	while (e->name && strcmp(e->name, name) != 0)
-		e++;
-	if (!e->name)
+	if (!e)
 		return PyErr_Format(PyExc_ImportError, "no %s", path);
 	code = Py_CompileString(e->data, path, Py_file_input);
 	if (code)
@@ -242,8 +250,22 @@ mod_embedded(PyObject *m, PyObject *name)
 	return text ? embedded(text) : NULL;
 }
 
+static PyObject *
+mod_source(PyObject *m, PyObject *name)
+{
+	const char *text = PyUnicode_AsUTF8(name);
+	const struct embed *e = text ? embed_find(text) : NULL;
+
+	(void)m;
+	if (text && !e)
+		PyErr_Format(PyExc_ImportError, "no <shoal>/%s.py", text);
+	return e ? PyUnicode_DecodeUTF8(e->data, (Py_ssize_t)e->size, NULL) :
+	    NULL;
+}
+
 static PyMethodDef methods[] = {
 	{ "embedded", mod_embedded, METH_O, NULL },
+	{ "source", mod_source, METH_O, NULL },
 	{ "log", mod_log, METH_VARARGS, NULL },
 	{ "claim_failure", mod_claim_failure, METH_NOARGS, NULL },
 	{ "failed", mod_failed, METH_O, NULL },

@@ -252,13 +252,11 @@ static PyType_Spec call_spec = {
 static PyObject *
 rsgi_names(PyObject *module, PyObject *unused)
 {
-	const struct embed *e = embed_files;
+	const struct embed *e = embed_find("rsgi");
 	PyObject *code, *made = NULL;
 
 	(void)module;
 	(void)unused;
-	while (e->name && strcmp(e->name, "rsgi") != 0)
-		e++;
 	code = Py_CompileString(e->data, "<shoal>/rsgi.py", Py_file_input);
 	if (code)
 		made = PyImport_ExecCodeModuleEx("granian.rsgi", code,

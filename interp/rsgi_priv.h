@@ -187,10 +187,16 @@ void rsgi_ws_start(struct req *r);
 void rsgi_ws_gone(struct req *r);
 /* app_ops.ws */
 void rsgi_ws_event(struct wsock *w);
+/* For channel.c: its WebSocket, or NULL; false: it is no transport. */
+bool rsgi_ws_of(const struct pystate *st, PyObject *object,
+    struct wsock **ws);
 
 /* rsgi_stream.c */
 int rsgi_stream_add_types(struct pystate *st, PyObject *module);
 PyObject *rsgi_stream_new(struct rsgi_proto *p);
+/* For channel.c: its request, or NULL; false: it is no stream. */
+bool rsgi_stream_of(const struct pystate *st, PyObject *object,
+    struct req **r);
 /* No more will be sent: the response ends behind what waits. */
 void rsgi_stream_end(struct rsgi_proto *p);
 

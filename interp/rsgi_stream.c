@@ -236,6 +236,18 @@ rsgi_stream_new(struct rsgi_proto *p)
 	return (PyObject *)t;
 }
 
+bool
+rsgi_stream_of(const struct pystate *st, PyObject *object, struct req **r)
+{
+	const struct rsgi_proto *p;
+
+	if (!st->rsgi || Py_TYPE(object) != st->rsgi_stream_type)
+		return false;
+	p = ((struct rsgi_transport *)object)->proto;
+	*r = p->answer == ANSWER_OPEN ? p->req : NULL;
+	return true;
+}
+
 int
 rsgi_stream_add_types(struct pystate *st, PyObject *module)
 {

@@ -253,6 +253,15 @@ send_str(PyObject *self, PyObject *data)
 	    "%.100s", Py_TYPE(data)->tp_name);
 }
 
+bool
+rsgi_ws_of(const struct pystate *st, PyObject *object, struct wsock **ws)
+{
+	if (!st->rsgi || Py_TYPE(object) != st->rsgi->ws_transport_type)
+		return false;
+	*ws = ((struct transport *)object)->proto->ws;
+	return true;
+}
+
 static PyObject *
 transport_new(struct rsgi_ws *p)
 {

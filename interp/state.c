@@ -3,6 +3,7 @@
 
 #include "interp/aloop.h"
 #include "interp/asgi.h"
+#include "interp/channel.h"
 #include "interp/flow.h"
 #include "interp/rsgi.h"
 #include "interp/scope.h"
@@ -34,7 +35,7 @@ state_init(struct pystate *st, PyObject *module)
 	if (make_names(&st->s) || aloop_add_types(st, module) ||
 	    flow_add_types(st, module) ||
 	    asgi_add_types(st, module) || rsgi_add_types(st, module) ||
-	    wsgi_add_types(st, module))
+	    wsgi_add_types(st, module) || channel_add_types(st, module))
 		return -1;
 	return 0;
 }

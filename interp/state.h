@@ -75,6 +75,12 @@ struct wsgi;
 	X(offset, "offset") \
 	X(count, "count") \
 	X(links, "links") \
+	X(broadcast, "shoal.broadcast") \
+	X(connection, "shoal.connection") \
+	X(shoal_join, "shoal.join") \
+	X(shoal_leave, "shoal.leave") \
+	X(shoal_publish, "shoal.publish") \
+	X(channel, "channel") \
 	X(done, "done") \
 	X(set_result, "set_result") \
 	X(create_future, "create_future") \
@@ -102,6 +108,7 @@ struct pystate {
 	PyTypeObject *exchange_type;	/* an ASGI request */
 	PyTypeObject *send_type;
 	PyTypeObject *receive_type;
+	PyTypeObject *subscription_type;	/* channel.c */
 	PyTypeObject *ws_piece_type;	/* a websocket.send that waits */
 	PyTypeObject *done_type;	/* awaitable that is done */
 	PyTypeObject *flow_type;	/* awaitable that may wait */
@@ -124,6 +131,7 @@ struct pystate {
 	PyObject *format_exc;		/* boot.py: exception to text */
 	PyObject *empty_bytes;
 	PyObject *empty_str;
+	PyObject *message_type;		/* shoal.Message, when it is imported */
 	PyObject *more_false;		/* for http.request messages */
 
 	struct aloop_state *al;		/* made with the first event loop */

@@ -494,6 +494,7 @@ const struct proto_ops proto_h1 = {
 	.lost = h1_lost,
 	.respond = h1_respond,
 	.write = h1_write,
+	.push = h1_push,
 	.hint = h1_hint,
 	.end = h1_end,
 	.abort = h1_abort,

@@ -285,6 +285,17 @@ h1_respond(struct req *r, struct res *h)
 	return 0;
 }
 
+void
+h1_push(struct req *r, const void *p, size_t n)
+{
+	if (!r->res.sent && put_head(r, p, n))
+		return;
+	if (r->res.chunked)
+		put_chunk(r->conn, p, n);
+	else
+		conn_put(r->conn, p, n);
+}
+
 size_t
 h1_write(struct req *r, const void *p, size_t n)
 {
@@ -303,14 +314,8 @@ h1_write(struct req *r, const void *p, size_t n)
 		r->room_owed = true;
 		c->full = true;
 	}
-	if (k == 0)
-		return 0;
-	if (!r->res.sent && put_head(r, p, k))
-		return k;
-	if (r->res.chunked)
-		put_chunk(c, p, k);
-	else
-		conn_put(c, p, k);
+	if (k > 0)
+		h1_push(r, p, k);
 	return k;
 }
 
@@ -407,24 +412,6 @@ h1_out_refusal(struct conn *c, unsigned status, bool is_head)
 	conn_commit(c, (size_t)(at - start));
 }
 
-/* The value of the response's first field of that name, if there is one. */
-static struct str
-response_field(const struct res *res, struct str name)
-{
-	const char *at = res->buf, *end = at ? at + res->len : NULL;
-
-	while (at < end) {
-		const char *line = memchr(at, '\r', (size_t)(end - at));
-		const char *colon = memchr(at, ':', (size_t)(line - at));
-
-		if (str_ieq((struct str){ at, (size_t)(colon - at) }, name))
-			return (struct str){ colon + 2,
-				(size_t)(line - colon) - 2 };
-		at = line + 2;
-	}
-	return (struct str){ NULL, 0 };
-}
-
 /* For core/alog.c. */
 static struct str
 field_of(const void *req, struct str name, bool response)
@@ -432,7 +419,7 @@ field_of(const void *req, struct str name, bool response)
 	const struct req *r = req;
 
 	if (response)
-		return response_field(&r->res, name);
+		return res_find(&r->res, name);
 	for (unsigned i = 0; i < r->n_fields; i++)
 		if (str_ieq(field_name(&r->fields[i]), name))
 			return field_value(&r->fields[i]);

@@ -18,6 +18,7 @@
 #include "core/util.h"
 #include "proto/app.h"
 #include "proto/field.h"
+#include "proto/sse.h"
 
 /* Slots kept a shard: more requests at once than this are rare. */
 #ifdef __SANITIZE_ADDRESS__
@@ -466,6 +467,8 @@ req_done(struct req *r)
 {
 	BUG_ON_HOT(r->done);
 	hold(r);
+	if (r->sse)
+		sse_end(r);
 	r->done = true;
 	r->conn = NULL;
 	if (!r->started)

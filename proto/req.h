@@ -35,6 +35,7 @@
 
 struct conn;
 struct shard;
+struct sse;
 
 /* Body bytes held for an application that does not read; then we stop. */
 #define REQ_BODY_HIGH (64u << 10)
@@ -75,6 +76,7 @@ struct req {
 	struct shard *shard;
 	void *app;			/* the application's side, or NULL */
 	struct req *next;		/* in the pool */
+	struct sse *sse;		/* its response joined channels */
 	uint64_t begun;			/* ns, when its first byte was read */
 
 	struct str method;		/* static, or in the arena */

@@ -17,6 +17,7 @@
 #include "core/util.h"
 #include "proto/field.h"
 #include "proto/req.h"
+#include "proto/sse.h"
 
 /* The usual head fits. */
 #define FIRST_CAP 512
@@ -401,12 +402,34 @@ res_excess(const struct req *r, size_t n)
 size_t
 res_write(struct req *r, const void *p, size_t n)
 {
+	size_t took;
+
 	if (!r->conn || !r->res.started || r->res.ended || r->res.no_body)
 		return n;
 	n -= res_excess(r, n);
-	n = r->conn->proto->write(r, p, n);
-	r->res.written += n;
-	return n;
+	took = r->conn->proto->write(r, p, n);
+	r->res.written += took;
+	r->res.midway = took < n;
+	if (r->sse && took == n)
+		sse_resume(r);
+	return took;
+}
+
+struct str
+res_find(const struct res *h, struct str name)
+{
+	const char *at = h->buf, *end = at ? at + h->len : NULL;
+
+	while (at < end) {
+		const char *line = memchr(at, '\r', (size_t)(end - at));
+		const char *colon = memchr(at, ':', (size_t)(line - at));
+
+		if (str_ieq((struct str){ at, (size_t)(colon - at) }, name))
+			return (struct str){ colon + 2,
+				(size_t)(line - colon) - 2 };
+		at = line + 2;
+	}
+	return (struct str){ NULL, 0 };
 }
 
 void

@@ -50,6 +50,7 @@ struct res {
 	bool no_body;			/* HEAD, 204, 205, 304 */
 	bool ended;			/* whole */
 	bool cut;			/* ended before it was whole */
+	bool midway;			/* res_write() did not take all */
 	uint64_t written;		/* body bytes, without framing */
 };
 
@@ -130,6 +131,9 @@ int res_end(struct req *r);
  * of it is already out.  For refused requests and failed applications.
  */
 void res_fail(struct req *r, unsigned status);
+
+/* The value of the first field of that name; NULL: there is none. */
+struct str res_find(const struct res *h, struct str name);
 
 /* Whether what <h> answers <r> with has no body, whatever is written. */
 bool res_has_no_body(const struct res *h, const struct req *r);

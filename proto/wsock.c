@@ -4,6 +4,7 @@
  */
 #include "proto/wsock.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "core/mem.h"
@@ -62,6 +63,7 @@ drop_messages(struct wsock *w)
 static void
 destroy(struct wsock *w)
 {
+	relay_leave_all(&w->shard->relay, &w->member);
 	list_del(&w->work.node);
 	drop_messages(w);
 	ws_fini(&w->ws);
@@ -74,6 +76,7 @@ ended(struct wsock *w, enum wsock_state state, unsigned code,
     struct str reason)
 {
 	w->state = (uint8_t)state;
+	relay_leave_all(&w->shard->relay, &w->member);
 	if (w->code)
 		return;
 	w->code = (uint16_t)code;
@@ -387,6 +390,42 @@ wsock_room(struct conn *c)
 	w->room_owed = false;
 }
 
+/* ---- channels ---------------------------------------------------------- */
+
+/* member_fn: the publisher has made the frame. */
+static void
+deliver(struct member *m, const struct post *p, uint64_t lost)
+{
+	struct wsock *w = container_of(m, struct wsock, member);
+	const struct conf *conf = conf_of(w);
+
+	(void)lost;			/* there is nobody to be told */
+	if (w->state != WSOCK_OPEN)
+		return;
+	if (bytes_len(&w->conn->out) + p->wire.n <=
+	    (uint64_t)conf->subscriber_buffer) {
+		conn_put(w->conn, p->wire.p, p->wire.n);
+		return;
+	}
+	relay_drop(&w->shard->relay);
+	if (conf->subscriber_overflow == CONF_OVERFLOW_CLOSE)
+		wsock_close(w, WS_TRY_AGAIN_LATER, STR("too slow"));
+}
+
+int
+wsock_join(struct wsock *w, struct str channel)
+{
+	if (w->state != WSOCK_OPEN)
+		return -ENOTCONN;
+	return relay_join(&w->shard->relay, &w->member, channel);
+}
+
+bool
+wsock_leave(struct wsock *w, struct str channel)
+{
+	return relay_leave(&w->shard->relay, &w->member, channel);
+}
+
 /* ---- time, the drain, loss --------------------------------------------- */
 
 /*
@@ -539,6 +578,7 @@ wsock_accept(struct req *r, struct res *h, struct str protocol)
 		return NULL;
 	memset(w, 0, sizeof(*w));
 	work_init(&w->work, run);
+	member_init(&w->member, deliver);
 	w->conn = c;
 	w->shard = s;
 	w->state = WSOCK_OPEN;

@@ -42,6 +42,7 @@
 #include "core/conn.h"
 #include "core/loop.h"
 #include "core/str.h"
+#include "core/topic.h"
 #include "proto/ws.h"
 
 struct req;
@@ -54,6 +55,7 @@ enum wsock_state { WSOCK_OPEN = 1, WSOCK_CLOSING, WSOCK_OVER };
 
 struct wsock {
 	struct work work;		/* in the run step's list */
+	struct member member;		/* of channels */
 	struct conn *conn;		/* NULL: gone */
 	struct shard *shard;
 	void *app;			/* the application's side */
@@ -100,6 +102,15 @@ size_t wsock_space(struct wsock *w);
 void wsock_send(struct wsock *w, bool text, const void *p, size_t n);
 /* Sends a frame that somebody made.  Does nothing when not open. */
 void wsock_put(struct wsock *w, const void *frame, size_t n);
+
+/*
+ * From now on each message to <channel> is sent, in the deliver step.  What
+ * waits for a slow client is bounded by --subscriber-buffer.  0; -EINVAL:
+ * <channel> is no name of one; -ENOMEM; -ENOTCONN: it is not open.
+ */
+int wsock_join(struct wsock *w, struct str channel);
+/* False: it was not in. */
+bool wsock_leave(struct wsock *w, struct str channel);
 
 /* Begins to close; <code> is valid.  Does nothing when not open. */
 void wsock_close(struct wsock *w, unsigned code, struct str reason);

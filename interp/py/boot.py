@@ -13,6 +13,7 @@ The C side is the module ``_shoal``:
 ``_shoal.claim_failure()``, ``_shoal.failed(what)``, ``_shoal.refused(module)``
 ``_shoal.load_begin()``, ``_shoal.load_end()``   one import of an application at a time
 ``_shoal.embedded(name)``   the module of another file beside this one
+``_shoal.source(name)``     its text
 ``_shoal.Selector``, ``_shoal.event_loop()``   what the event loop is made of (loop.py)
 ``_shoal.rsgi_names()``  the module granian.rsgi without Granian
 ``_shoal.setup(kind, app, loop, state)``, ``_shoal.listen()``, ``_shoal.serve_wsgi()``
@@ -142,6 +143,25 @@ def prepare():
     if sys.prefix == sys.base_prefix:
         name_executable()
     name_granian(importlib.util.find_spec("granian"))
+    sys.meta_path.insert(0, OwnModule)
+
+
+class OwnModule:
+    """Finds the module shoal, which is a part of the server: it need not be installed."""
+
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        if name == "shoal":
+            return importlib.machinery.ModuleSpec(name, cls, origin="<shoal>/shoal.py")
+        return None
+
+    @staticmethod
+    def create_module(spec):
+        return None
+
+    @staticmethod
+    def exec_module(module):
+        exec(compile(_shoal.source("shoal"), "<shoal>/shoal.py", "exec"), vars(module))
 
 
 def name_granian(installed):

@@ -723,6 +723,12 @@ class Connection:
             head.body = self.recv_until_close()
         return head
 
+    def recv_chunk(self):
+        """One chunk's data, empty at the end of the body."""
+        data = self._exactly(int(self._line(), 16))
+        assert self._line() == b""
+        return data
+
     def _chunked(self, head):
         while True:
             size = self._line()

@@ -60,3 +60,35 @@ def test_it_refuses(server):
         c.send(handshake("/refuse"))
         assert c.recv_response().status in (401, 403)
         c.assert_closed()
+
+
+ROOMS = ["starlette", "fastapi", "quart", "litestar", "falcon", "channels",
+    "flask"]
+
+
+@pytest.mark.asan
+@pytest.mark.parametrize("framework", ROOMS)
+def test_a_room(framework):
+    """Its WebSockets and event streams hear what its views say."""
+    with Server("rooms:app", "--interface", "asgi", workers=2,
+            env={"FRAMEWORK": framework}) as server:
+        paths = ["/room"] * 3
+        if framework == "channels":
+            paths += ["/sync"] * 2
+        sockets = [server.websocket(path) for path in paths]
+        for ws in sockets:
+            assert ws.recv_text() == "in"
+        if framework != "falcon":
+            sockets.append(server.connect())
+            sockets[-1].request("GET", "/events")
+            assert sockets[-1].recv_head().status == 200
+            assert sockets[-1].recv_chunk() == b": in\n\n"
+        for text in ("hello", "all"):
+            assert server.get("/say?text=" + text).status == 200
+            for ws in sockets[:len(paths)]:
+                assert ws.recv_text() == text
+            for stream in sockets[len(paths):]:
+                assert stream.recv_chunk().endswith(
+                    b"\ndata: %s\n\n" % text.encode())
+        for ws in sockets:
+            ws.close()

@@ -1,0 +1,254 @@
+# See LICENSE for the terms.
+"""Messages to everybody who listens, on every core, without a message broker.
+
+A *channel* is a name.  What is published to it reaches every subscriber: in
+other shards, in other processes of the server, and in the same one.
+
+>>> import shoal
+>>> shoal.publish("room", "hello")              # anywhere: views, threads, tasks
+>>> shoal.join(websocket, "room")               # the server sends it every later message
+>>> shoal.leave(websocket, "room")
+>>> async with shoal.subscribe("room") as messages:     # for code that wants them itself
+...     async for message in messages:
+...         print(message.channel, message.data)
+
+Promises: all subscribers see the messages of all channels in one order; a
+message comes whole, once, or not at all; a publisher waits for nobody.  A
+subscriber that cannot keep up loses messages or its connection, never the
+others' time.
+
+Inside the server the work is done in C, and this module needs no installation.
+Outside of it, in a test or a shell, the same calls work in memory, among the
+threads of one process: ``shoal --print-module > tests/shoal.py`` makes it there.
+"""
+
+import asyncio
+import collections
+import threading
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+__all__ = ["Message", "join", "leave", "publish", "subscribe"]
+
+#: The longest name of a channel, in bytes of UTF-8.
+CHANNEL_MAX = 200
+
+
+class Message(collections.namedtuple("Message", "channel data offset lost")):
+    """One message, as a subscriber gets it.
+
+    channel  str, where it was published
+    data     str or bytes, as it was published
+    offset   int, its place in the order of all messages; larger is later
+    lost     int, how many were missed just before it, of all channels: an
+             upper bound for this one.  0 unless the subscriber fell behind.
+    """
+
+    __slots__ = ()
+
+
+def check_channel(channel):
+    """Raise unless *channel* is a channel's name."""
+    if not isinstance(channel, str):
+        raise TypeError("a channel is a str, not %s" % type(channel).__name__)
+    if not 1 <= len(channel.encode()) <= CHANNEL_MAX:
+        raise ValueError("a channel's name has 1 to %d bytes of UTF-8, not %d" % (
+            CHANNEL_MAX, len(channel.encode())))
+
+
+def check_data(data):
+    """Raise unless *data* can be published."""
+    if not isinstance(data, (str, bytes)):
+        raise TypeError("a message is str or bytes, not %s" % type(data).__name__)
+
+
+class Memory:
+    """The calls in one process: what a test needs."""
+
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.offset = 0
+        # channel: {id of a subscriber: (subscriber, function of a message)}
+        self.channels = collections.defaultdict(dict)
+
+    def publish(self, channel, data):
+        check_channel(channel)
+        check_data(data)
+        with self.lock:
+            self.offset += 1
+            message = Message(channel, data, self.offset, 0)
+            for _, deliver in list(self.channels.get(channel, {}).values()):
+                deliver(message)
+            return message.offset
+
+    def add(self, channel, subscriber, deliver):
+        check_channel(channel)
+        with self.lock:
+            self.channels[channel][id(subscriber)] = subscriber, deliver
+
+    def remove(self, channel, subscriber):
+        check_channel(channel)
+        with self.lock:
+            known = self.channels.get(channel, {})
+            gone = known.pop(id(subscriber), None)
+            if not known:
+                self.channels.pop(channel, None)
+            return gone is not None
+
+    def Subscription(self, *channels):
+        for channel in channels:
+            check_channel(channel)
+        return MemorySubscription(self, channels)
+
+    def join(self, connection, channel):
+        self.add(channel, scope_of(connection), delivery(connection))
+
+    def leave(self, connection, channel):
+        return self.remove(channel, scope_of(connection))
+
+
+def scope_of(connection):
+    """The ASGI scope that *connection* is or has, else itself."""
+    return getattr(connection, "scope", connection)
+
+
+def delivery(connection):
+    """How a connection outside the server gets a message.
+
+    By its own send methods, on the loop that runs now; a bare scope collects
+    them in the list scope["shoal.received"].
+    """
+    if isinstance(connection, dict):
+        return connection.setdefault("shoal.received", []).append
+    for text, binary in (("send_text", "send_bytes"), ("send_str", "send_bytes"),
+                         ("send", "send")):
+        if hasattr(connection, text) and hasattr(connection, binary):
+            break
+    else:
+        raise TypeError("%s is no connection: an ASGI scope, an object that has one, "
+                        "or an RSGI transport" % type(connection).__name__)
+    loop = asyncio.get_running_loop()
+
+    async def send(data):
+        await getattr(connection, text if isinstance(data, str) else binary)(data)
+
+    def deliver(message):
+        loop.call_soon_threadsafe(lambda: loop.create_task(send(message.data)))
+
+    return deliver
+
+
+class MemorySubscription:
+    """What subscribe() gives outside the server."""
+
+    def __init__(self, memory, channels):
+        self.memory = memory
+        self.channels = channels
+        self.waiting = collections.deque()
+
+    async def __aenter__(self):
+        self.loop = asyncio.get_running_loop()
+        self.news = asyncio.Event()
+        for channel in self.channels:
+            self.memory.add(channel, self, self.deliver)
+        return self
+
+    async def __aexit__(self, *error):
+        for channel in self.channels:
+            self.memory.remove(channel, self)
+
+    def deliver(self, message):
+        self.waiting.append(message)
+        self.loop.call_soon_threadsafe(self.news.set)
+
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        while not self.waiting:
+            self.news.clear()
+            await self.news.wait()
+        return self.waiting.popleft()
+
+
+def publish(channel: str, data: str | bytes) -> int:
+    """Send *data* to every subscriber of *channel*, on every core.
+
+    From anywhere: sync or async code, any thread, a task, a WSGI view.  Waits
+    for nobody.
+
+    channel  str, 1 to 200 bytes of UTF-8
+    data     str or bytes: a text or a binary WebSocket message
+
+    Returns the message's offset, an int that grows with each message.
+    TypeError, ValueError: what the channel or the data is not, or a message
+    larger than a quarter of ``--ring-size``.
+
+    >>> shoal.publish("room", json.dumps({"from": "ann", "text": "hello"}))
+    17
+    """
+    return backend.publish(channel, data)
+
+
+def join(connection: Any, channel: str) -> None:
+    """Have the server send each later message of *channel* to a client.
+
+    No Python runs for it.  What was published before is not sent, and what
+    this task publishes afterwards is.  Joining twice is joining once; the end
+    of the connection leaves all its channels.  It may be called on any thread.
+
+    connection  an accepted WebSocket: of Starlette, FastAPI, Quart or Litestar,
+                a consumer of Django Channels, anything else with an ASGI scope
+                in its ``scope``, the scope itself, or RSGI's transport; or, the
+                same way, a request whose response of ``text/event-stream`` has
+                begun: each message is sent as an event, its offset as the id
+
+    TypeError: it is none.  OSError: it is not accepted or begun, or is over.
+    ValueError: the response is no event stream, or what the channel is not.
+
+    A client that does not take its messages is closed with 1013 beyond
+    ``--subscriber-buffer``, or misses some: ``--subscriber-overflow skip``.
+
+    >>> await websocket.accept()
+    >>> shoal.join(websocket, "room")
+    """
+    backend.join(connection, channel)
+
+
+def leave(connection: Any, channel: str) -> bool:
+    """End a join(); True if there was one.
+
+    TypeError, ValueError: as of join().
+
+    >>> shoal.leave(websocket, "room")
+    True
+    """
+    return backend.leave(connection, channel)
+
+
+def subscribe(*channels: str) -> AbstractAsyncContextManager[AsyncIterator[Message]]:
+    """The later messages of *channels*, as an asynchronous iterator.
+
+    For code that wants the messages itself, on the shard's event loop.  What
+    it does not take in time waits, up to ``--subscriber-buffer``; beyond it the
+    oldest are dropped, and the next message's ``lost`` says how many.
+
+    TypeError, ValueError: what a channel is not.  RuntimeError: it is entered
+    on another thread than the event loop's, twice, or used without entering.
+
+    >>> async with shoal.subscribe("room", "news") as messages:
+    ...     async for message in messages:
+    ...         print(message.channel, message.data, message.offset, message.lost)
+    """
+    if not channels:
+        raise TypeError("subscribe() takes at least one channel")
+    return backend.Subscription(*channels)
+
+
+try:
+    import _shoal as backend
+except ImportError:
+    backend = Memory()
+else:
+    backend.use_message(Message)

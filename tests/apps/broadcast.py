@@ -1,0 +1,204 @@
+"""Channels; what is asked for is JSON, and so is the answer: {"done": …} or
+{"error": …}, and "shard", who did it.
+
+    WebSocket /ask      each message is a question; /ask?early asks before
+                        it accepts, /ask?late=ID after it ended
+    POST /ask           the body is one
+    WebSocket /messages the same by ASGI's messages: each is one to send()
+    GET /events         an event stream, joined to ?channel; ?type is another
+                        type, ?length gives it a length, ?early joins before
+                        it begins, ?own writes an event of that many bytes
+    GET /late           what was answered after an end: {ID: answer}
+
+A question is {"do": "publish", "channel": …, "data": …} or "binary": its
+length; {"do": "join"}, {"do": "leave"}, both in a "thread": "" or with "of":
+what kind of connection is given; {"do": "collect", "channels": […]} what a
+subscriber gets.
+"""
+
+import asyncio
+import json
+import threading
+
+import shoal
+from kit import TEXT, answer, no_events, query, reply, whole
+
+late = {}
+
+
+def me():
+    return threading.current_thread().name
+
+
+class Having:
+    """What a framework's WebSocket is to us."""
+
+    def __init__(self, scope):
+        self.scope = scope
+
+
+def publish(asked):
+    if "binary" in asked:
+        return shoal.publish(asked["channel"], b"b" * asked["binary"])
+    return shoal.publish(asked["channel"], asked["data"])
+
+
+def shown(message):
+    data = message.data
+    return [message.channel, data if isinstance(data, str) else len(data),
+        message.offset, message.lost]
+
+
+async def collect(asked):
+    """Up to "end"; takes none before "go" is said in the channel "gate"."""
+    channels = asked["channels"]
+    got = []
+    async with shoal.subscribe(*channels) as messages, \
+            shoal.subscribe(asked.get("gate", "-")) as gate:
+        shoal.publish(channels[0], "begin")
+        if "gate" in asked:
+            await anext(gate)
+        async for message in messages:
+            got.append(shown(message))
+            if message.data == "end":
+                return got
+
+
+async def moving(asked, connection):
+    """join() and leave(), on any thread."""
+    given = {"scope": connection, "having": Having(connection), "none": None,
+        "number": 5, "dict": {}, "http": {"type": "http", "extensions": {}},
+        }[asked.get("of", "scope")] if isinstance(connection, dict) \
+        else connection
+    call = getattr(shoal, asked["do"])
+    if "thread" in asked:
+        return await asyncio.to_thread(call, given, asked["channel"])
+    return call(given, asked["channel"])
+
+
+async def done(asked, connection):
+    """The answer to a question."""
+    try:
+        if asked["do"] == "publish":
+            result = await asyncio.to_thread(publish, asked) \
+                if "thread" in asked else publish(asked)
+        elif asked["do"] == "collect":
+            result = await collect(asked)
+        else:
+            result = await moving(asked, connection)
+    except Exception as error:
+        return {"error": "%s: %s" % (type(error).__name__, error)}
+    return {"done": result, "shard": me()}
+
+
+async def socket(scope, receive, send):
+    ask = query(scope)
+    await receive()
+    before = []
+    if "early" in ask:
+        before.append(await done({"do": "join", "channel": "x"}, scope))
+    await send({"type": "websocket.accept"})
+    before.append({"shard": me()})
+    for answer in before:
+        await send({"type": "websocket.send", "text": json.dumps(answer)})
+    while (message := await receive())["type"] == "websocket.receive":
+        answer = await done(json.loads(message["text"]), scope)
+        await send({"type": "websocket.send", "text": json.dumps(answer)})
+    if "late" in ask:
+        late[ask["late"]] = [await done({"do": do, "channel": "x"}, scope)
+            for do in ("join", "leave")]
+
+
+async def messages(scope, receive, send):
+    """Each message is one for send(), and the answer what it raised."""
+    await receive()
+    await send({"type": "websocket.accept"})
+    while (message := await receive())["type"] == "websocket.receive":
+        told = json.loads(message["text"])
+        if "binary" in told:
+            told["bytes"] = b"b" * told.pop("binary")
+        try:
+            answer = repr(await send(told))
+        except Exception as error:
+            answer = "%s: %s" % (type(error).__name__, error)
+        await send({"type": "websocket.send", "text": answer})
+
+
+async def events(scope, receive, send):
+    ask = query(scope)
+    notes = late[ask["id"]] = []
+
+    async def join():
+        notes.append(await done({"do": "join", "channel": ask["channel"]},
+            scope))
+
+    if "early" in ask:
+        await join()
+    headers = [(b"Content-Type", ask.get("type", "text/event-stream").encode())]
+    if "length" in ask:
+        headers.append((b"content-length", ask["length"].encode()))
+    await send({"type": "http.response.start", "status": 200,
+        "headers": headers})
+    await join()
+    while (await receive())["type"] != "http.disconnect" and "own" not in ask:
+        pass
+    if "own" in ask:
+        body = b"data: " + b"o" * int(ask["own"]) + b"\n\n"
+        shoal.publish(ask["channel"], "own")
+        await send({"type": "http.response.body", "body": body,
+            "more_body": True})
+        shoal.publish(ask["channel"], "last")
+        await asyncio.sleep(0.05)
+        await send({"type": "http.response.body"})
+    await join()
+    notes.append("over")
+
+
+async def http(scope, receive, send):
+    path = scope["path"]
+    if path == "/ask":
+        asked = json.loads(await whole(receive))
+        await reply(send, json.dumps(await done(asked, scope)))
+    elif path == "/events":
+        await events(scope, receive, send)
+    elif path == "/late":
+        await reply(send, json.dumps(late))
+    else:
+        await reply(send, "?", 404)
+
+
+async def asgi(scope, receive, send):
+    if scope["type"] == "lifespan":
+        await no_events(scope, receive, send)
+    elif scope["type"] == "websocket":
+        await (messages if scope["path"] == "/messages" else socket)(
+            scope, receive, send)
+    else:
+        await http(scope, receive, send)
+
+
+async def rsgi_events(scope, protocol):
+    stream = protocol.response_stream(200,
+        [("content-type", "text/event-stream; charset=utf-8")])
+    shoal.join(stream, query(scope)["channel"])
+    await protocol.client_disconnect()
+
+
+async def rsgi(scope, protocol):
+    if scope.proto != "ws":
+        if scope.path == "/events":
+            return await rsgi_events(scope, protocol)
+        asked = json.loads(await protocol())
+        return protocol.response_str(200, [("content-type", TEXT)],
+            json.dumps(await done(asked, None)))
+    transport = await protocol.accept()
+    await transport.send_str(json.dumps({"shard": me()}))
+    while (message := await transport.receive()).kind:
+        await transport.send_str(json.dumps(
+            await done(json.loads(message.data), transport)))
+
+
+def wsgi(environ, start_response):
+    asked = json.loads(environ["wsgi.input"].read())
+    return answer(start_response, json.dumps(
+        {"done": publish(asked), "shard": me()}))

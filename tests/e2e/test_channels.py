@@ -1,0 +1,507 @@
+"""Channels: who joined gets everything, once, in order, whole, from every
+shard, and who is slow costs the others nothing."""
+
+import json
+import threading
+
+import pytest
+
+from shoal import CLOSE, SLOW, TEXT, Server, close_payload, until
+
+WORKERS = 2
+ids = iter(range(1 << 30))
+
+
+def name():
+    """A channel that no other test has."""
+    return "c%d" % next(ids)
+
+
+def start(app, *options, workers=WORKERS, **more):
+    return Server("broadcast:" + app, *options, workers=workers, **more)
+
+
+@pytest.fixture(scope="module", params=["asgi", "rsgi"])
+def server(isolation, request):
+    with start(request.param, "--isolation", isolation) as server:
+        server.app = request.param
+        yield server
+
+
+@pytest.fixture(scope="module")
+def asgi(isolation):
+    with start("asgi", "--isolation", isolation) as server:
+        yield server
+
+
+def question(do, channel, **more):
+    return json.dumps({"do": do, "channel": channel, **more})
+
+
+def told(ws):
+    """The next message, which is an answer."""
+    text = ws.recv_text()
+    assert text.startswith("{"), text
+    return json.loads(text)
+
+
+def ask(ws, do, channel, **more):
+    ws.text(question(do, channel, **more))
+    return told(ws)
+
+
+def done(ws, do, channel, **more):
+    got = ask(ws, do, channel, **more)
+    assert "done" in got, got
+    return got["done"]
+
+
+def post(server, do, channel, **more):
+    got = server.post("/ask", question(do, channel, **more).encode())
+    assert got.status == 200, got
+    return json.loads(got.body)
+
+
+def enter(server, *channels, path="/ask", **options):
+    ws = server.websocket(path, **options)
+    ws.shard = told(ws)["shard"]
+    for channel in channels:
+        done(ws, "join", channel)
+    return ws
+
+
+def on_every_shard(server, *channels, count=1):
+    """<count> sockets on each of the shards."""
+    found = {}
+
+    def enough():
+        ws = enter(server)
+        if len(found.setdefault(ws.shard, [])) == count:
+            ws.close()
+        else:
+            found[ws.shard].append(ws)
+            for channel in channels:
+                done(ws, "join", channel)
+        return sum(map(len, found.values())) == WORKERS * count
+
+    until(enough, "%d sockets on each shard" % count)
+    return [ws for some in found.values() for ws in some]
+
+
+@pytest.mark.asan
+def test_what_is_said_anywhere_is_heard_everywhere(server):
+    channel, other = name(), name()
+    sockets = on_every_shard(server, channel, count=2)
+    offsets = []
+    for i, ws in enumerate(sockets):
+        ws.text(question("publish", channel, data="from %d" % i))
+        # Who publishes gets it, too; before or after the answer.
+        both = [ws.recv_text(), ws.recv_text()]
+        both.sort()
+        assert both[0] == "from %d" % i, both
+        offsets.append(json.loads(both[1])["done"])
+        for listener in sockets:
+            if listener is not ws:
+                assert listener.recv_text() == "from %d" % i
+    assert offsets == sorted(set(offsets)), offsets
+    # A thread of the pool, a request, text that is not ASCII, bytes.
+    post(server, "publish", channel, data="\u00e9\u20ac\U0001f41f", thread="")
+    post(server, "publish", channel, binary=0)
+    post(server, "publish", channel, binary=70000)
+    post(server, "publish", other, data="not for us")
+    post(server, "publish", channel, data="")
+    for ws in sockets:
+        assert ws.recv_text() == "\u00e9\u20ac\U0001f41f"
+        assert ws.recv_binary() == b""
+        assert ws.recv_binary() == b"b" * 70000
+        assert ws.recv_text() == ""
+        ws.shut()
+
+
+@pytest.mark.asan
+def test_all_hear_the_same_in_one_order(server):
+    """Also of two channels: one order of all messages."""
+    one, two = name(), name()
+    sockets = on_every_shard(server, one, two, count=2)
+    each = 300 // SLOW
+
+    def talk(talker, number):
+        for i in range(each):
+            talker.text(question("publish", one if i % 3 else two,
+                data="%d.%d" % (number, i)))
+
+    talkers = on_every_shard(server)
+    threads = [threading.Thread(target=talk, args=(talker, number))
+        for number, talker in enumerate(talkers)]
+    for thread in threads:
+        thread.start()
+    heard = [[ws.recv_text() for _ in range(each * len(talkers))]
+        for ws in sockets]
+    for thread in threads:
+        thread.join()
+    assert all(got == heard[0] for got in heard)
+    for number in range(len(talkers)):
+        mine = [text for text in heard[0] if text.startswith("%d." % number)]
+        assert mine == ["%d.%d" % (number, i) for i in range(each)]
+    for talker in talkers:
+        for _ in range(each):
+            told(talker)
+        talker.shut()
+    for ws in sockets:
+        ws.shut()
+
+
+@pytest.mark.asan
+def test_who_left_hears_no_more(server):
+    channel, other = name(), name()
+    ws = enter(server, channel, other, channel)  # twice is once
+    post(server, "publish", channel, data="first")
+    assert ws.recv_text() == "first"
+    assert done(ws, "leave", channel) is True
+    assert done(ws, "leave", channel) is False
+    post(server, "publish", channel, data="second")
+    post(server, "publish", other, data="third")
+    assert ws.recv_text() == "third"
+    assert done(ws, "join", channel, thread="") is None
+    post(server, "publish", channel, data="fourth")
+    assert ws.recv_text() == "fourth"
+    assert done(ws, "leave", channel, thread="") is True
+    post(server, "publish", channel, data="fifth")
+    post(server, "publish", other, data="sixth")
+    assert ws.recv_text() == "sixth"
+    ws.shut()
+
+
+@pytest.mark.asan
+def test_what_comes_to_the_end_of_the_connection_comes_before_it(server):
+    """The server closes it: what was published before is sent."""
+    channel = name()
+    ws = enter(server, channel)
+    for i in range(50):
+        post(server, "publish", channel, data=str(i))
+    ws.frame(CLOSE, close_payload(1000))
+    heard = []
+    while (frame := ws.recv_frame())[0] == TEXT:
+        heard.append(frame[1].decode())
+    assert heard == [str(i) for i in range(50)]
+    assert frame == (CLOSE, close_payload(1000))
+    ws.assert_closed()
+
+
+WRONG = {
+    "no str": (("join", 5), "TypeError: a channel is a str, not int"),
+    "empty": (("join", ""), "ValueError: a channel's name has 1 to 200 bytes "
+        "of UTF-8, not 0"),
+    "long": (("leave", "\u20ac" * 67), "ValueError: a channel's name has 1 "
+        "to 200 bytes of UTF-8, not 201"),
+    "publish to none": (("publish", None, "data", "x"),
+        "TypeError: a channel is a str, not NoneType"),
+    "publish nothing": (("publish", "x", "data", None),
+        "TypeError: a message is str or bytes, not NoneType"),
+    "publish a list": (("publish", "x", "data", ["x"]),
+        "TypeError: a message is str or bytes, not list"),
+    "a lone surrogate": (("publish", "x", "data", "\ud800"),
+        "UnicodeEncodeError: 'utf-8' codec can't encode character '\\ud800' "
+        "in position 0: surrogates not allowed"),
+    "too large": (("publish", "x", "binary", (1 << 20) + 1),
+        "ValueError: a message has at most "),
+}
+
+
+@pytest.mark.asan
+@pytest.mark.parametrize("what", WRONG)
+def test_what_cannot_be_is_said(server, what):
+    (do, channel, *more), error = WRONG[what]
+    ws = enter(server)
+    more = dict(zip(more[::2], more[1::2]))
+    assert ask(ws, do, channel, **more)["error"].startswith(error)
+    # Nothing else is lost by it.
+    channel = name()
+    done(ws, "join", channel)
+    post(server, "publish", channel, data="fine")
+    assert ws.recv_text() == "fine"
+    ws.shut()
+
+
+NO_CONNECTION = "%s is nothing that can join a channel: an accepted " \
+    "WebSocket, an event stream's request, its ASGI scope, or an RSGI " \
+    "transport"
+
+
+@pytest.mark.asan
+def test_what_may_join(asgi):
+    channel = name()
+    ws = enter(asgi)
+    assert done(ws, "join", channel, of="having") is None
+    post(asgi, "publish", channel, data="heard")
+    assert ws.recv_text() == "heard"
+    assert done(ws, "leave", channel, of="having", thread="") is True
+    for kind, type_name in (("none", "NoneType"), ("number", "int"),
+            ("dict", "dict"), ("http", "dict")):
+        for thread in ({}, {"thread": ""}):
+            assert ask(ws, "join", channel, of=kind, **thread) == {
+                "error": "TypeError: " + NO_CONNECTION % type_name}
+    ws.shut()
+
+
+@pytest.mark.asan
+def test_only_while_it_is_open(asgi):
+    ws = asgi.websocket("/ask?early&late=a")
+    shut = {"error": "OSError: the WebSocket is not accepted or the "
+        "response not begun; or it is over"}
+    assert told(ws) == shut
+    told(ws)
+    ws.shut()
+    late = {}
+    until(lambda: late.update(asgi.json("/late")) or "a" in late,
+        "what was answered after the end")
+    assert late["a"][0] == shut
+    assert late["a"][1]["done"] is False
+
+
+def begin(server, *channels, **more):
+    """Of a socket whose application collects, and of one that is joined."""
+    ws, witness = enter(server), enter(server, channels[0])
+    ws.text(json.dumps({"do": "collect", "channels": channels, **more}))
+    assert witness.recv_text() == "begin"
+    return ws, witness
+
+
+@pytest.mark.asan
+def test_a_subscriber_gets_messages(server):
+    one, two = name(), name()
+    ws, witness = begin(server, one, two, one)
+    first = post(server, "publish", two, binary=7)["done"]
+    post(server, "publish", name(), data="not for us")
+    second = post(server, "publish", one, data="\u20ac")["done"]
+    last = post(server, "publish", two, data="end")["done"]
+    got = told(ws)
+    assert "done" in got, got
+    got = got["done"]
+    assert got[0][:2] == [one, "begin"] and got[0][3] == 0
+    assert got[1:] == [[two, 7, first, 0], [one, "\u20ac", second, 0],
+        [two, "end", last, 0]]
+    assert got[0][2] < first < second < last
+    assert witness.recv_text() == "\u20ac"
+    witness.shut()
+    ws.shut()
+
+
+@pytest.mark.asan
+def test_a_slow_subscriber_loses_the_oldest_and_is_told(isolation):
+    gate = name()
+    with start("asgi", "--isolation", isolation,
+            "--subscriber-buffer", "8k") as server:
+        channel = name()
+        ws, witness = begin(server, channel, gate=gate)
+        for i in range(100):
+            post(server, "publish", channel, data="%03d" % i + "x" * 500)
+            assert witness.recv_text().startswith("%03d" % i)
+        post(server, "publish", gate, data="go")
+        post(server, "publish", channel, data="end")
+        got = told(ws)["done"]
+        numbers = [int(data[:3]) for _, data, _, _ in got[:-1]]
+        assert 5 < len(numbers) < 20
+        assert numbers == list(range(100 - len(numbers), 100))
+        # "begin" was dropped, too.
+        assert got[0][3] == 101 - len(numbers)
+        assert not any(entry[3] for entry in got[1:])
+        assert witness.recv_text() == "end"
+        witness.shut()
+        ws.shut()
+
+
+@pytest.mark.asan
+@pytest.mark.parametrize("overflow", ["close", "skip"])
+def test_a_slow_socket(isolation, overflow):
+    """It is closed with 1013, or has a gap: nobody else does."""
+    size, count = 20000, 150
+    with start("asgi", "--isolation", isolation, "--subscriber-buffer",
+            "100k", "--subscriber-overflow", overflow) as server:
+        channel = name()
+        slow = enter(server, channel, rcvbuf=4096)
+        others = on_every_shard(server, channel)
+        for i in range(count):
+            data = "%05d" % i + "x" * (size - 5)
+            post(server, "publish", channel, data=data)
+            for ws in others:
+                assert ws.recv_text() == data
+        heard = []
+        if overflow == "close":
+            while (frame := slow.recv_frame())[0] == TEXT:
+                heard.append(int(frame[1][:5]))
+            assert frame == (CLOSE, close_payload(1013, "too slow"))
+            slow.assert_closed()
+            assert heard == list(range(len(heard)))
+        else:
+            # Each is heard that comes while there is room.
+            while len(text := slow.recv_text()) == size:
+                heard.append(int(text[:5]))
+                post(server, "publish", channel, data="the end")
+            assert heard == sorted(set(heard))
+        assert 1 < len(heard) < count
+        for ws in others:
+            ws.close()
+
+
+class Events:
+    """A client of an event stream."""
+
+    def __init__(self, conn, path):
+        self.conn = conn
+        conn.request("GET", path)
+        self.head = conn.recv_head()
+        assert self.head.status == 200, self.head
+        self.text = b""
+
+    def next(self):
+        """The next event, as it is written."""
+        while b"\n\n" not in self.text:
+            more = self.conn.recv_chunk()
+            assert more, self.text
+            self.text += more
+        event, _, self.text = self.text.partition(b"\n\n")
+        return event.decode()
+
+
+def stream(server, channel, more=""):
+    conn = server.connect()
+    return Events(conn, "/events?id=%s&channel=%s%s" % (channel, channel,
+        more))
+
+
+@pytest.mark.asan
+def test_an_event_stream(server):
+    channel = name()
+    streams = [stream(server, channel) for _ in range(4)]
+    for events in streams:
+        assert events.head.one("content-type").startswith("text/event-stream")
+        assert events.head.one("transfer-encoding") == "chunked"
+    for data, lines in (("hello", ["hello"]), ("", [""]),
+            ("\u20ac\n\nb\n", ["\u20ac", "", "b", ""]),
+            ("a\rb\r\nc", ["a", "b", "c"]),
+            ("x" * 70000, ["x" * 70000]), ("id: 5", ["id: 5"])):
+        offset = post(server, "publish", channel, data=data)["done"]
+        event = "\n".join(["id: %d" % offset]
+            + ["data: " + line for line in lines])
+        for events in streams:
+            assert events.next() == event
+    offset = post(server, "publish", channel, binary=3)["done"]
+    for events in streams:
+        assert events.next() == "id: %d\ndata: bbb" % offset
+        events.conn.close()
+
+
+@pytest.mark.asan
+def test_what_is_no_event_stream_cannot_join(asgi):
+    def joined(more):
+        channel = name()
+        conn = asgi.connect()
+        conn.request("GET", "/events?id=%s&channel=%s%s" % (channel, channel,
+            more))
+        conn.recv_head()
+        conn.close()
+        late = {}
+        until(lambda: late.update(asgi.json("/late")) or
+            "over" in late.get(channel, ()), "it is over")
+        return late[channel]
+
+    none = "ValueError: a response that joins a channel is of content-type " \
+        "text/event-stream, and has no content-length"
+    over = "OSError: the WebSocket is not accepted or the response not " \
+        "begun; or it is over"
+    for more in ("&type=text/plain", "&length=50", "&type=text/event-streams"):
+        assert [note.get("error") for note in joined(more)[:-1]] == [
+            none, over], more
+    assert [note.get("error") for note in joined("&early")[:-1]] == [
+        over, None, over]
+    assert [note.get("error") for note in joined(
+        "&type=Text/Event-Stream%3b%20charset=utf-8")[:-1]] == [None, over]
+
+
+@pytest.mark.asan
+def test_an_event_of_the_applications_own_stays_whole(asgi):
+    """It is larger than all buffers: messages come while it is half out."""
+    channel, own = name(), 20 << 20
+    events = stream(asgi, channel, "&own=%d" % own)
+    first = events.conn.recv_chunk()
+    post(asgi, "publish", channel, data="between")
+    events.text += first
+    got = [events.next() for _ in range(4)]
+    data = [event.partition("data: ")[2] for event in got]
+    assert data[0] == "o" * own
+    assert data[1:] == ["own", "between", "last"]
+    assert events.conn.recv_chunk() == b""
+    events.conn.close()
+
+
+@pytest.mark.asan
+@pytest.mark.parametrize("overflow", ["close", "skip"])
+def test_a_slow_event_stream(isolation, overflow):
+    size, count = 20000, 400
+    with start("asgi", "--isolation", isolation, "--subscriber-buffer",
+            "100k", "--subscriber-overflow", overflow) as server:
+        channel = name()
+        conn = server.connect(rcvbuf=4096)
+        slow = Events(conn, "/events?id=%s&channel=%s" % (channel, channel))
+        witness = enter(server, channel)
+        for i in range(count):
+            data = "%05d" % i + "x" * size
+            post(server, "publish", channel, data=data)
+            assert witness.recv_text() == data
+        if overflow == "close":
+            with pytest.raises(ConnectionResetError):
+                while True:
+                    slow.next()
+        else:
+            heard = []
+            while len(event := slow.next()) > size:
+                heard.append(int(event.partition("data: ")[2][:5]))
+                post(server, "publish", channel, data="the end")
+            assert heard == sorted(set(heard))
+            assert 1 < len(heard) < count
+        conn.close()
+        witness.close()
+
+
+@pytest.mark.asan
+def test_messages_instead_of_calls(asgi):
+    channel = name()
+    ws, witness = asgi.websocket("/messages"), enter(asgi, channel)
+
+    def say(kind, **more):
+        ws.text(json.dumps({"type": kind, **more}))
+
+    def answer(kind, **more):
+        say(kind, **more)
+        return ws.recv_text()
+
+    assert answer("shoal.join", channel=channel) == "None"
+    say("shoal.publish", channel=channel, text="said")
+    assert sorted([ws.recv_text(), ws.recv_text()]) == ["None", "said"]
+    assert answer("shoal.leave", channel=channel) == "None"
+    assert answer("shoal.publish", channel=channel, binary=5) == "None"
+    assert answer("shoal.publish", channel=channel, text="x", bytes=None) \
+        == "None"
+    assert witness.recv_text() == "said"
+    assert witness.recv_binary() == b"bbbbb"
+    assert witness.recv_text() == "x"
+    assert answer("shoal.publish", channel=channel) == \
+        answer("shoal.publish", channel=channel, text="x", binary=1) == \
+        "ValueError: shoal.publish: text or bytes, one of both"
+    assert answer("shoal.join") == \
+        'ValueError: shoal.join: the message has no "channel"'
+    assert answer("shoal.join", channel=5) == \
+        "TypeError: a channel is a str, not int"
+    assert answer("shoal.else", channel=channel) == "RuntimeError: " \
+        "shoal.else was sent after the WebSocket was accepted, or refused"
+    witness.shut()
+    ws.shut()
+
+
+@pytest.mark.asan
+def test_a_view_of_wsgi_publishes(isolation):
+    with start("wsgi", "--isolation", isolation) as server:
+        offsets = [json.loads(server.post("/ask", question("publish", "x",
+            data="x").encode()).body)["done"] for _ in range(20)]
+        assert offsets == sorted(set(offsets))

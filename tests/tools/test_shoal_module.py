@@ -1,0 +1,130 @@
+"""The module shoal outside the server: the same calls, in memory."""
+
+import asyncio
+import importlib.util
+import inspect
+import pathlib
+import subprocess
+import sys
+import threading
+
+import pytest
+
+HERE = pathlib.Path(__file__).parent
+sys.path.insert(0, str(HERE.parent / "e2e"))
+
+from shoal import BIN  # noqa: E402
+
+
+@pytest.fixture()
+def shoal(tmp_path):
+    """As a project gets it for its tests."""
+    path = tmp_path / "shoal.py"
+    path.write_bytes(subprocess.run([BIN, "--print-module"], check=True,
+        stdout=subprocess.PIPE).stdout)
+    spec = importlib.util.spec_from_file_location("shoal_in_memory", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+class Socket:
+    """A WebSocket of a framework."""
+
+    def __init__(self):
+        self.scope = {"type": "websocket"}
+        self.got = []
+        self.news = asyncio.Event()
+
+    async def send_text(self, text):
+        self.got.append(text)
+        self.news.set()
+
+    async def send_bytes(self, data):
+        await self.send_text(data)
+
+    async def heard(self, count):
+        while len(self.got) < count:
+            self.news.clear()
+            await self.news.wait()
+        return self.got
+
+
+def test_a_subscriber_gets_messages(shoal):
+    async def main():
+        async with shoal.subscribe("room", "news", "room") as messages:
+            offsets = [shoal.publish("room", "one"),
+                await asyncio.to_thread(shoal.publish, "news", b"two")]
+            shoal.publish("other", "none")
+            got = [await anext(messages), await anext(messages)]
+            assert got == [("room", "one", offsets[0], 0),
+                ("news", b"two", offsets[1], 0)]
+            assert got[1].channel == "news" and got[1].data == b"two"
+            assert offsets[0] < offsets[1] == got[1].offset
+            waiting = asyncio.ensure_future(anext(messages))
+            await asyncio.sleep(0)
+            assert not waiting.done()
+            shoal.publish("news", "three")
+            assert (await waiting).data == "three"
+        shoal.publish("room", "late")
+        assert not messages.waiting
+
+    asyncio.run(main())
+
+
+def test_sockets_join_and_leave(shoal):
+    async def main():
+        one, two = Socket(), Socket()
+        shoal.join(one, "room")
+        shoal.join(one, "room")
+        shoal.join(two, "room")
+        shoal.publish("room", "hello")
+        thread = threading.Thread(target=shoal.publish,
+            args=("room", b"bytes"))
+        thread.start()
+        thread.join()
+        assert await one.heard(2) == await two.heard(2) == [
+            "hello", b"bytes"]
+        assert shoal.leave(one, "room") is True
+        assert shoal.leave(one, "room") is False
+        assert shoal.leave(one, "never") is False
+        shoal.publish("room", "more")
+        assert len(await two.heard(3)) == 3 and len(one.got) == 2
+
+    asyncio.run(main())
+
+
+def test_a_scope_collects(shoal):
+    scope = {"type": "websocket"}
+    shoal.join(scope, "room")
+    offset = shoal.publish("room", "hello")
+    assert scope["shoal.received"] == [("room", "hello", offset, 0)]
+    assert shoal.leave(scope, "room") is True
+
+
+@pytest.mark.parametrize("call, error", [
+    (lambda s: s.publish(5, "x"), "a channel is a str, not int"),
+    (lambda s: s.publish("", "x"), "a channel's name has 1 to 200 bytes of "
+        "UTF-8, not 0"),
+    (lambda s: s.publish("\u20ac" * 67, "x"), "a channel's name has 1 to 200 "
+        "bytes of UTF-8, not 201"),
+    (lambda s: s.publish("x", 5), "a message is str or bytes, not int"),
+    (lambda s: s.subscribe(), "subscribe() takes at least one channel"),
+    (lambda s: s.subscribe("x", None), "a channel is a str, not NoneType"),
+    (lambda s: s.join(object(), "x"), "object is no connection: an ASGI "
+        "scope, an object that has one, or an RSGI transport"),
+])
+def test_the_servers_errors(shoal, call, error):
+    with pytest.raises((TypeError, ValueError)) as raised:
+        call(shoal)
+    assert str(raised.value) == error
+
+
+def test_every_call_says_what_it_takes(shoal):
+    for name in ("publish", "join", "leave", "subscribe"):
+        call = getattr(shoal, name)
+        signature = inspect.signature(call)
+        assert all(p.annotation is not p.empty
+            for p in signature.parameters.values()), name
+        assert signature.return_annotation is not signature.empty, name
+        assert ">>> " in call.__doc__ and "Error" in call.__doc__, name
