@@ -20,14 +20,54 @@ def server(isolation):
         yield server
 
 
-def test_the_page(server):
-    got = server.get("/")
-    page = (DEMO / "page.html").read_bytes()
+@pytest.mark.parametrize("path, file", [("/", "chat.html"),
+    ("/shards", "shards.html")])
+def test_the_pages(server, path, file):
+    got = server.get(path)
+    page = (DEMO / file).read_bytes()
     assert got.answer() == (200, [
         ("content-type", "text/html; charset=utf-8"), NO_STORE], page)
     with server.connect() as c:
-        c.request("HEAD", "/")
+        c.request("HEAD", path)
         assert c.recv_response("HEAD").answer() == (200, got.fields(), b"")
+
+
+def enter(server, room, name):
+    ws = server.websocket("/chat/%s?name=%s" % (room, name))
+    ws.shard = told(ws, "welcome", name)["shard"]
+    return ws
+
+
+def told(ws, kind, name):
+    """The next message, which is of that kind, and whose."""
+    message = json.loads(ws.recv_text())
+    assert message["kind"] == kind, message
+    assert message.get("name", name) == name, message
+    return message
+
+
+def test_a_chat_between_the_shards(server):
+    ann = enter(server, "reef", "ann")
+    assert told(ann, "join", "ann")["shard"] == ann.shard
+    while (ben := enter(server, "reef", "ben")).shard == ann.shard:
+        told(ann, "join", "ben")
+        told(ben, "join", "ben")
+        ben.shut()
+        told(ann, "leave", "ben")
+    for ws in ann, ben:
+        assert told(ws, "join", "ben")["shard"] == ben.shard
+    ann.text("hello \u20ac")
+    for ws in ann, ben:
+        said = told(ws, "say", "ann")
+        assert (said["text"], said["shard"]) == ("hello \u20ac", ann.shard)
+    got = server.post("/say/reef?name=curl", b"from curl")
+    assert got.answer() == (200, [JSON, NO_STORE], b'{"said": "from curl"}\n')
+    server.post("/say/deep", b"another room")
+    for ws in ann, ben:
+        assert told(ws, "say", "curl")["text"] == "from curl"
+    ben.shut()
+    told(ann, "leave", "ben")
+    ann.shut()
 
 
 def test_every_shard_says_who_it_is(server):

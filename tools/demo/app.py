@@ -1,6 +1,9 @@
 """Shoal's example: a plain ASGI application, without a framework.
 
-    GET /             a page that shows live which shard answers
+    GET /             a chat, between people on all shards
+    /chat/ROOM        its WebSocket; ?name
+    POST /say/ROOM    the same for curl: the body is said by ?name
+    GET /shards       a page that shows live which shard answers
     GET /api/whoami   who answered, as JSON; ?close ends the connection
     GET /api/slow     the same after ?s seconds (1, at most 10)
     GET /stream       text that comes line by line
@@ -17,16 +20,20 @@ import platform
 import sys
 import threading
 import time
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
+
+import shoal
 
 try:
     from _interpreters import get_current
 except ImportError:  # Python 3.12
     from _xxsubinterpreters import get_current
 
-PAGE = pathlib.Path(__file__).with_name("page.html").read_bytes()
+CHAT = pathlib.Path(__file__).with_name("chat.html").read_bytes()
+SHARDS = pathlib.Path(__file__).with_name("shards.html").read_bytes()
 STARTED = time.time()
 BODY_LIMIT = 1 << 20
+TEXT_LIMIT = 2000
 
 served = 0
 
@@ -74,8 +81,12 @@ async def answer(send, body, kind="application/json", status=200, headers=()):
     await send({"type": "http.response.body", "body": body})
 
 
-async def page(scope, receive, send, asked):
-    await answer(send, PAGE, "text/html; charset=utf-8")
+async def chat_page(scope, receive, send, asked):
+    await answer(send, CHAT, "text/html; charset=utf-8")
+
+
+async def shards_page(scope, receive, send, asked):
+    await answer(send, SHARDS, "text/html; charset=utf-8")
 
 
 async def api_whoami(scope, receive, send, asked):
@@ -129,7 +140,8 @@ async def stream(scope, receive, send, asked):
 
 
 ROUTES = {
-    ("GET", "/"): page,
+    ("GET", "/"): chat_page,
+    ("GET", "/shards"): shards_page,
     ("GET", "/api/whoami"): api_whoami,
     ("GET", "/api/slow"): api_slow,
     ("POST", "/api/echo"): api_echo,
@@ -145,6 +157,8 @@ async def http(scope, receive, send):
     path = scope["path"]
     asked = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
     route = ROUTES.get((method, path))
+    if method == "POST" and path.startswith("/say/"):
+        route = say
     if route:
         return await route(scope, receive, send, asked)
     allowed = [known for known, where in ROUTES if where == path]
@@ -153,6 +167,46 @@ async def http(scope, receive, send):
                             headers=[(b"allow", ", ".join(allowed).encode())])
     await answer(send, {"error": "not found", "path": path}, status=404)
 
+
+# ---- the chat -------------------------------------------------------------
+
+def tell(room, kind, name, text=""):
+    """Publish to everybody in a room, whatever their shard."""
+    shoal.publish("chat:" + room, json.dumps({
+        "kind": kind, "name": name, "text": text[:TEXT_LIMIT],
+        "shard": threading.current_thread().name}))
+
+
+async def chat(scope, receive, send):
+    """One person in one room.
+
+    What others say does not pass through here: having joined, the server
+    sends it to the socket itself.
+    """
+    room = unquote(scope["path"].removeprefix("/chat/"))
+    asked = dict(parse_qsl(scope["query_string"].decode("latin-1")))
+    name = asked.get("name", "somebody")[:24]
+    await receive()
+    await send({"type": "websocket.accept"})
+    await send({"type": "websocket.send", "text": json.dumps(
+        whoami(scope) | {"kind": "welcome", "shard": threading.current_thread().name})})
+    shoal.join(scope, "chat:" + room)
+    tell(room, "join", name)
+    while (message := await receive())["type"] == "websocket.receive":
+        if message.get("text"):
+            tell(room, "say", name, message["text"])
+    tell(room, "leave", name)
+
+
+async def say(scope, receive, send, asked):
+    """Anything may publish: here a request of curl's."""
+    text = (await receive())["body"].decode(errors="replace")
+    room = unquote(scope["path"].removeprefix("/say/"))
+    tell(room, "say", asked.get("name", "curl"), text)
+    await answer(send, {"said": text})
+
+
+# ---- the application ------------------------------------------------------
 
 async def lifespan(receive, send):
     while True:
@@ -170,3 +224,5 @@ async def app(scope, receive, send):
         await lifespan(receive, send)
     elif scope["type"] == "http":
         await http(scope, receive, send)
+    elif scope["type"] == "websocket" and scope["path"].startswith("/chat/"):
+        await chat(scope, receive, send)
