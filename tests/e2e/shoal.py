@@ -458,7 +458,12 @@ class Server:
 
     def rebase(self):
         """The processes are others now: their descriptors count."""
-        self._ready = self._descriptors()
+        def settled():
+            # The kernel's list of children lacks some while one goes.
+            self._ready = self._descriptors()
+            return self.children() and self._ready == self._descriptors()
+
+        until(settled, "the same descriptors twice")
 
     def _check_descriptors(self):
         def settled():
