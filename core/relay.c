@@ -70,7 +70,7 @@ relay_init(struct relay *r, const struct shm *m, unsigned index,
 void
 relay_fini(struct relay *r)
 {
-	if (!r->alive)
+	if (!r->alive || !atomic_exchange(r->alive, 0))
 		return;
 	topic_walk_end(&r->topics, &r->walk);
 	topics_fini(&r->topics);
@@ -78,9 +78,7 @@ relay_fini(struct relay *r)
 	r->post.seg = NULL;
 	seglog_fini(&r->log);
 	ear_reset(r->ear);
-	pthread_mutex_destroy(&r->lock);
-	munmap((void *)r->alive, PAGE);
-	r->alive = NULL;
+	/* The lock and <alive> stay: a thread may still try to publish. */
 }
 
 /* ---- publishing -------------------------------------------------------- */
@@ -91,7 +89,7 @@ relay_publish(struct relay *r, struct ring_msg *m, uint64_t *offset)
 	struct ring_place where;
 	int err;
 
-	if (!atomic_load_explicit(r->alive, memory_order_relaxed))
+	if (!atomic_load_explicit(r->alive, memory_order_acquire))
 		return -ECHILD;
 	m->hash = topic_hash(m->channel, r->topics.seed);
 	pthread_mutex_lock(&r->lock);

@@ -55,7 +55,7 @@ struct relay {
 	struct slot *slot;		/* for the counters */
 	struct ear *ear;
 	unsigned lane;
-	_Atomic uint32_t *alive;	/* 0 in whoever was forked from us */
+	_Atomic uint32_t *alive;	/* 0: it is over, or we were forked */
 	pthread_mutex_t lock;		/* of the lane */
 	struct ring_cursor cursor;
 	struct topics topics;
@@ -68,14 +68,15 @@ struct relay {
 /* <index>: of the shard's slot.  0 or -errno. */
 int relay_init(struct relay *r, const struct shm *m, unsigned index,
     const int *wake);
-/* All members must have left. */
+/* All members must have left.  relay_publish() may still be called. */
 void relay_fini(struct relay *r);
 
 /*
  * Any thread.  Fills in m->hash.  0 and the message's offset (which may be
  * NULL); -EMSGSIZE: the data is larger than ring_data_max(); -EINVAL: the
  * channel's name is not 1..RING_NAME_MAX bytes, or the head too long; -ECHILD:
- * this is a process forked by the application, which has no lane.
+ * this is a process forked by the application, which has no lane, or the shard
+ * is over.
  */
 int relay_publish(struct relay *r, struct ring_msg *m, uint64_t *offset);
 

@@ -417,6 +417,8 @@ shard_fini(struct shard *s)
 {
 	struct list *n;
 
+	inbox_read(&s->inbox, s);
+	atomic_store(&s->deaf, true);
 	while ((n = list_first(&s->conns)) || (n = list_first(&s->idle)))
 		conn_abort(container_of(n, struct conn, node));
 	free_dead(s);

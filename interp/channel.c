@@ -5,6 +5,7 @@
 #include <semaphore.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <time.h>
 
 #include "core/mem.h"
 #include "core/relay.h"
@@ -95,8 +96,8 @@ publish_failed(struct pystate *st, int err, size_t n)
 		    st->shard->relay.ring), n);
 	if (err == -ECHILD)
 		return PyErr_Format(PyExc_RuntimeError, "this process was "
-		    "forked by the application: only the server's own can "
-		    "publish");
+		    "forked by the application, or its shard has ended: it "
+		    "cannot publish");
 	return PyErr_Format(PyExc_OSError, "publish: %s", strerror(-err));
 }
 
@@ -248,19 +249,33 @@ on_joining(struct letter *l, struct shard *s)
 	sem_post(&j->done);
 }
 
+/* Until it is posted, or nobody will: a shard that ends reads no letters. */
+static void
+wait_for(sem_t *done, struct shard *s)
+{
+	struct timespec until;
+
+	do {
+		if (atomic_load(&s->deaf))
+			return;
+		clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_sec++;
+	} while (sem_timedwait(done, &until) == -1);
+}
+
 static int
 join_elsewhere(struct pystate *st, PyObject *connection, struct str channel,
     bool leaves)
 {
 	struct joining j = { .letter.fn = on_joining, .st = st,
 	                     .connection = connection, .channel = channel,
-	                     .leaves = leaves };
+	                     .leaves = leaves,
+	                     .result = leaves ? 0 : -ENOTCONN };
 
 	sem_init(&j.done, 0, 0);
 	Py_BEGIN_ALLOW_THREADS
 	inbox_post(&st->shard->inbox, &st->shard->loop, &j.letter);
-	while (sem_wait(&j.done) == -1 && errno == EINTR)
-		;
+	wait_for(&j.done, st->shard);
 	Py_END_ALLOW_THREADS
 	sem_destroy(&j.done);
 	return j.result;

@@ -14,7 +14,7 @@ from shoal import Server, until
 pytestmark = pytest.mark.skipif(not CHROMIUM,
     reason="there is no chromium: tools/deps --browser installs Debian's")
 
-CONNECTED = "document.getElementById('state').textContent" \
+CONNECTED = "document.getElementById('state')?.textContent" \
     ".startsWith('connected')"
 SHARD = "document.getElementById('shard').textContent"
 
@@ -36,8 +36,8 @@ def hears(page, name, text):
         "li.querySelector('b')?.textContent == %s && "
         "li.childNodes[1].textContent == %s)" % tuple(map(json.dumps,
         (name, text))))
-    return page("[...document.querySelectorAll('#said li')].filter(li => "
-        "li.childNodes[1].textContent == %s).pop()"
+    return page("[...document.querySelectorAll('#said li')].findLast(li => "
+        "li.childNodes[1].textContent == %s)"
         ".querySelector('.shard').textContent" % json.dumps(text))
 
 
