@@ -113,6 +113,8 @@ struct shard {
 int shard_init(struct shard *s, const struct child_start *start, unsigned id,
     const struct proto_ops *proto);
 void shard_fini(struct shard *s);
+/* After the last turn: reads the letters; no more will be. */
+void shard_end_inbox(struct shard *s);
 /* Writes what waits in its logs.  shard_fini() does it, too. */
 void shard_end_logs(struct shard *s);
 

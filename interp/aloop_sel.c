@@ -413,6 +413,7 @@ selector_close(struct selector *sel, PyObject *unused)
 	sel->watch = NULL;
 	sel->n_watch = 0;
 	PyDict_Clear(sel->map);
+	shard_end_inbox(sel->shard);
 	Py_RETURN_NONE;
 }
 

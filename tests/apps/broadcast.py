@@ -8,6 +8,8 @@
     GET /events         an event stream, joined to ?channel; ?type is another
                         type, ?length gives it a length, ?early joins before
                         it begins, ?own writes an event of that many bytes
+    GET /babble         a thread publishes, joins and leaves from now on, for
+                        ever where such threads may be
     GET /late           what was answered after an end: {ID: answer}
 
 A question is {"do": "publish", "channel": …, "data": …} or "binary": its
@@ -24,6 +26,8 @@ import shoal
 from kit import TEXT, answer, no_events, query, reply, whole
 
 late = {}
+ending = []
+waited_for = []
 
 
 def me():
@@ -154,11 +158,31 @@ async def events(scope, receive, send):
     notes.append("over")
 
 
+def babble(scope):
+    """Until it is told that the shard has ended, or is to end itself."""
+    while not ending:
+        try:
+            shoal.publish("babble", "x" * 1000)
+            shoal.leave(scope, "babble")
+            shoal.join(scope, "babble")
+        except OSError:
+            pass  # nobody can join by what is over
+        except RuntimeError:
+            return
+
+
 async def http(scope, receive, send):
     path = scope["path"]
     if path == "/ask":
         asked = json.loads(await whole(receive))
         await reply(send, json.dumps(await done(asked, scope)))
+    elif path == "/babble":
+        try:
+            threading.Thread(target=babble, args=(scope,), daemon=True).start()
+        except RuntimeError:  # a process waits for the threads of such a one
+            threading.Thread(target=babble, args=(scope,)).start()
+            waited_for.append(True)
+        await reply(send, "it does")
     elif path == "/events":
         await events(scope, receive, send)
     elif path == "/late":
@@ -170,6 +194,7 @@ async def http(scope, receive, send):
 async def asgi(scope, receive, send):
     if scope["type"] == "lifespan":
         await no_events(scope, receive, send)
+        ending.extend(waited_for)
     elif scope["type"] == "websocket":
         await (messages if scope["path"] == "/messages" else socket)(
             scope, receive, send)

@@ -465,6 +465,16 @@ def test_a_slow_event_stream(isolation, overflow):
 
 
 @pytest.mark.asan
+def test_a_shard_ends_while_threads_publish_and_join(isolation):
+    with start("asgi", "--isolation", isolation) as server:
+        ws = enter(server, "babble")
+        for _ in range(4):
+            assert server.get("/babble").status == 200
+        assert ws.recv_text() == "x" * 1000
+        ws.close()
+
+
+@pytest.mark.asan
 def test_messages_instead_of_calls(asgi):
     channel = name()
     ws, witness = asgi.websocket("/messages"), enter(asgi, channel)
