@@ -96,7 +96,7 @@ struct shard {
 	bool draining;
 	bool cut;			/* the grace is over: none is idle */
 	bool over;			/* the drain is */
-	_Atomic bool deaf;		/* the inbox was read for the last time */
+	_Atomic bool deaf;		/* reads no more letters */
 	const struct proto_ops *proto;	/* of a new connection */
 	const struct app_ops *app;
 	void *py;			/* the interpreter's side: interp/ */
