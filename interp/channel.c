@@ -209,7 +209,7 @@ connection_of(struct pystate *st, PyObject *given)
 		return Py_NewRef(given);
 	if (PyDict_Check(given))
 		scope = Py_NewRef(given);
-	else if (PyObject_GetOptionalAttrString(given, "scope", &scope) == -1)
+	else if (PyObject_GetOptionalAttr(given, st->s.scope, &scope) == -1)
 		return NULL;
 	if (scope)
 		found = Py_XNewRef(connection_in(st, scope));

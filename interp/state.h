@@ -81,6 +81,7 @@ struct wsgi;
 	X(shoal_leave, "shoal.leave") \
 	X(shoal_publish, "shoal.publish") \
 	X(channel, "channel") \
+	X(scope, "scope") \
 	X(done, "done") \
 	X(set_result, "set_result") \
 	X(create_future, "create_future") \
