@@ -218,18 +218,23 @@ make_room(struct ws *w, size_t n, uint64_t most)
 	return true;
 }
 
-/* <n> bytes more were written behind the message's last. */
+/*
+ * <n> bytes more were written behind the message's last.  Of two faults the
+ * first byte's is told, as if they had come one by one.
+ */
 static enum ws_event
 added(struct ws *w, size_t n)
 {
 	const unsigned char *p = w->msg->data + w->msg->n;
+	uint64_t allowed = w->max_size - w->msg->n;
 
 	w->msg->n += n;
-	if (w->msg->n > w->max_size)
+	if (w->message == WS_TEXT &&
+	    !utf8_add(&w->utf8, p, (size_t)MIN((uint64_t)n, allowed)))
+		return fail(w, WS_INVALID_DATA, "text that is not UTF-8");
+	if (n > allowed)
 		return fail(w, WS_TOO_BIG,
 		    "a message that inflates above --ws-max-size");
-	if (w->message == WS_TEXT && !utf8_add(&w->utf8, p, n))
-		return fail(w, WS_INVALID_DATA, "text that is not UTF-8");
 	return WS_NOTHING;
 }
 
@@ -253,6 +258,7 @@ add_plain(struct ws *w, const unsigned char *p, size_t n)
 static enum ws_event
 inflate_step(struct ws *w, const unsigned char **p, size_t *n, bool *more)
 {
+	enum ws_event ev;
 	size_t room, all;
 	unsigned char *to;
 	int err;
@@ -265,10 +271,12 @@ inflate_step(struct ws *w, const unsigned char **p, size_t *n, bool *more)
 	    ws_deflate_unpack_end(w->deflate, to, &room);
 	if (err == -ENOMEM)
 		return fail(w, WS_INTERNAL_ERROR, "out of memory");
-	if (err < 0)
+	/* What came before a broken byte is judged before it. */
+	ev = added(w, all - room);
+	if (ev == WS_NOTHING && err < 0)
 		return fail(w, WS_INVALID_DATA, "no valid deflate stream");
-	*more = err;
-	return added(w, all - room);
+	*more = err > 0;
+	return ev;
 }
 
 static enum ws_event

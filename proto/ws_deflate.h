@@ -56,8 +56,8 @@ void ws_deflate_free(struct ws_deflate *d);
 bool ws_deflate_is_worth(const struct ws_deflate *d, size_t n);
 
 /*
- * A message's bytes, compressed, in memory for mem_free(); NULL without
- * memory: then it is to be sent as it is.
+ * A message's bytes (n > 0), compressed, in memory for mem_free(); NULL
+ * without memory: then it is to be sent as it is.
  */
 unsigned char *ws_deflate_pack(struct ws_deflate *d, const void *p, size_t n,
     size_t *packed);

@@ -313,6 +313,68 @@ text_is_checked_as_it_is_inflated(void)
 	deflateEnd(&client);
 }
 
+/*
+ * A block of fixed codes (RFC 1951, 3.2.6) in client_buf: <n> times "x", then
+ * the code 286, which means nothing.
+ */
+static size_t
+broken_block(size_t n)
+{
+	size_t bit = 3;
+
+	memset(client_buf, 0, sizeof(client_buf));
+	client_buf[0] = 2;
+	for (size_t i = 0; i <= n; i++) {
+		unsigned code = i < n ? 0x30 + 'x' : 0xc0 + 286 - 280;
+
+		for (int k = 7; k >= 0; k--, bit++)
+			client_buf[bit / 8] |= (unsigned char)((code >> k & 1)
+			    << bit % 8);
+	}
+	return bit / 8 + 1;
+}
+
+/* What <n> bytes of deflate give at every step. */
+static void
+gives_always(unsigned first, const void *p, size_t n, const char *want)
+{
+	static const size_t steps[] = { 1, 2, 3, 50, 2048, 1 << 20 };
+	struct ws w;
+
+	for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
+		ws_begin(&w, PMD);
+		kit_frame(&in, first, p, n);
+		OK_STR(fed(&w, steps[i]), want);
+		ws_fini(&w);
+	}
+}
+
+/* A message that breaks two rules breaks the one that comes first. */
+static void
+the_first_fault_counts_however_the_bytes_are_split(void)
+{
+	static unsigned char big[2 * MAX_SIZE];
+	size_t n;
+
+	memset(big, 'x', sizeof(big));
+	big[MAX_SIZE - 1] = 0xff;
+	client_begin(15);
+	n = client_pack(big, sizeof(big), Z_SYNC_FLUSH);
+	gives_always(0xc1, client_buf, n, "fail 1007() ");
+	deflateEnd(&client);
+	big[MAX_SIZE - 1] = 'x';
+	big[MAX_SIZE] = 0xff;
+	client_begin(15);
+	n = client_pack(big, sizeof(big), Z_SYNC_FLUSH);
+	gives_always(0xc1, client_buf, n, "fail 1009() ");
+	deflateEnd(&client);
+	/* A byte too many, or none, and then no deflate. */
+	n = broken_block(MAX_SIZE + 1);
+	gives_always(0xc1, client_buf, n, "fail 1009() ");
+	n = broken_block(MAX_SIZE);
+	gives_always(0xc1, client_buf, n, "fail 1007() ");
+}
+
 static void
 what_is_no_deflate_is_refused(void)
 {
@@ -414,6 +476,7 @@ tests(void)
 	T(reserved_bits_stay_reserved);
 	T(the_limit_is_on_what_is_inflated);
 	T(text_is_checked_as_it_is_inflated);
+	T(the_first_fault_counts_however_the_bytes_are_split);
 	T(what_is_no_deflate_is_refused);
 	T(what_we_pack_a_client_unpacks);
 	T(small_messages_and_an_empty_purse_are_not_worth_it);
