@@ -263,6 +263,10 @@ suite: $(SHOAL)			## CPython's tests of asyncio on the event loop (long)
 	SHOAL_BIN='$(CURDIR)/$(SHOAL)' $$venv/bin/python -m pytest -q \
 		tests/e2e/test_asyncio_suite.py $(PYTEST)
 
+# Skipped where there is no Python 2.7, which it needs.
+autobahn: $(SHOAL)		## Autobahn's cases of WebSocket (minutes)
+	$(PYTHON) tools/autobahn $(SHOAL) $(ARGS)
+
 check: style unit e2e		## the short round: one FLAVOUR of everything
 
 # Steps one after the other; each compiles on all cores.
@@ -356,5 +360,5 @@ help:				## print this
 		'(config.mk has more)'
 
 .PHONY: all unit unit-core coverage cover-e2e fuzz fuzzers soak soak-short \
-	e2e suite check test model matrix style listed hdrs deps demo bench \
+	e2e suite autobahn check test model matrix style listed hdrs deps demo bench \
 	install uninstall clean help FORCE
