@@ -9,6 +9,9 @@
  * and what we send goes uncompressed, as the extension allows for any message
  * (6.1).  So do messages below WS_DEFLATE_MIN, which would hardly shrink.
  *
+ * zlib, not zlib-ng: neither Debian 12 nor 13, with backports, has a package of
+ * the latter (November 2026; its ITP, Debian bug 1002056, is open since 2021).
+ *
  * The only file that knows zlib is ws_deflate.c.  Thread: the shard's token
  * holder.  Owner: struct ws.
  */
