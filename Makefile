@@ -50,7 +50,7 @@ PYSRC = interp/py/boot.py interp/py/loop.py interp/py/rsgi.py interp/py/shoal.py
 
 HEADERS = $(wildcard core/*.h proto/*.h tls/*.h interp/*.h tests/unit/*.h \
 	tests/fuzz/*.h)
-FUZZERS = h1_head h1_body h1_conn
+FUZZERS = h1_head h1_body h1_conn ws_frames ws_inflate ws_shake sse_event
 UNITS = $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/*.c))
 SOAKS = $(patsubst tests/soak/%.c,%,$(wildcard tests/soak/*.c))
 
@@ -125,7 +125,8 @@ endif
 $(P)/interp/%: private CPPFLAGS += $(PYINC)
 SEES_LLHTTP = $(O)/proto/h1_in.o $(O)/core/main.o
 $(SEES_LLHTTP): private CPPFLAGS += -isystem $(DEPS)/include
-$(O)/proto/ws_deflate.o $(O)/tests/unit/proto_ws_deflate.o: \
+$(O)/proto/ws_deflate.o $(O)/tests/unit/proto_ws_deflate.o \
+$(O)/tests/fuzz/ws_inflate.o $(O)/tests/fuzz/seeds.o: \
 	private CPPFLAGS += -DZ_PREFIX
 $(O)/core/main.o: private CPPFLAGS += -DVERSION='"$(VERSION)"'
 
@@ -215,7 +216,7 @@ cover-e2e: $(SHOAL)
 	SHOAL_BIN='$(CURDIR)/$(SHOAL)' $$venv/bin/python -m pytest -q \
 	$(COVER:%=tests/e2e/%) $(PYTEST)
 
-# Those of HTTP/1, FUZZ_TIME seconds each.  What they find lies in
+# Those of HTTP/1 and WebSocket, FUZZ_TIME seconds each.  What they find lies in
 # build/fuzz/found, what they learn beside the corpus in build/fuzz/corpus.
 fuzz:				## fuzz the parsers with clang (FUZZ_TIME= seconds)
 	+CC=clang DEPS_CFLAGS='-fsanitize=fuzzer-no-link,address' \
@@ -231,7 +232,7 @@ $(FUZZ_BIN): $(O)/tests/fuzz/%: $(O)/tests/fuzz/%.o $(LIB_O) $(LLHTTP) $(ZLIB)
 		$(LDLIBS)
 
 # Writes what the unit tests' vectors are as inputs of the fuzzers.
-$(O)/tests/fuzz/seeds: $(O)/tests/fuzz/seeds.o
+$(O)/tests/fuzz/seeds: $(O)/tests/fuzz/seeds.o $(ZLIB)
 	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 unit-core: $(filter $(O)/tests/unit/core_%,$(UNIT_BIN))	## those of core/
