@@ -19,19 +19,26 @@ void
 chunk_pool_init(struct chunk_pool *p)
 {
 	p->free = NULL;
+	p->free_ref = NULL;
 	p->n_free = 0;
+	p->n_free_ref = 0;
+}
+
+static void
+free_all(struct chunk *c)
+{
+	for (struct chunk *next; c; c = next) {
+		next = c->next;
+		mem_free(c);
+	}
 }
 
 void
 chunk_pool_fini(struct chunk_pool *p)
 {
-	struct chunk *c;
-
-	while ((c = p->free)) {
-		p->free = c->next;
-		mem_free(c);
-	}
-	p->n_free = 0;
+	free_all(p->free);
+	free_all(p->free_ref);
+	chunk_pool_init(p);
 }
 
 static struct chunk *
@@ -48,31 +55,67 @@ get(struct chunk_pool *p)
 			return NULL;
 	}
 	c->next = NULL;
+	c->seg = NULL;
 	c->start = 0;
 	c->end = 0;
 	return c;
 }
 
+/* One that refers to <g>, which is held from now on. */
+static struct chunk *
+get_ref(struct chunk_pool *p, struct seg *g)
+{
+	struct chunk *c = p->free_ref;
+
+	if (c) {
+		p->free_ref = c->next;
+		p->n_free_ref--;
+	} else {
+		c = mem_try(offsetof(struct chunk, data));
+		if (!c)
+			return NULL;
+	}
+	c->next = NULL;
+	c->seg = g;
+	seg_ref(g);
+	return c;
+}
+
 #ifdef __SANITIZE_ADDRESS__
-static void
-put(struct chunk_pool *p, struct chunk *c)
+static bool
+is_kept(const struct chunk_pool *p, const struct chunk *c)
 {
 	(void)p;
-	mem_free(c);
+	(void)c;
+	return false;
 }
 #else
+static bool
+is_kept(const struct chunk_pool *p, const struct chunk *c)
+{
+	return c->seg ? p->n_free_ref < CHUNK_REFS_MAX :
+	    p->n_free < CHUNK_POOL_MAX;
+}
+#endif
+
 static void
 put(struct chunk_pool *p, struct chunk *c)
 {
-	if (p->n_free == CHUNK_POOL_MAX) {
+	bool kept = is_kept(p, c);
+
+	seg_unref(c->seg);
+	if (!kept) {
 		mem_free(c);
-		return;
+	} else if (c->seg) {
+		c->next = p->free_ref;
+		p->free_ref = c;
+		p->n_free_ref++;
+	} else {
+		c->next = p->free;
+		p->free = c;
+		p->n_free++;
 	}
-	c->next = p->free;
-	p->free = c;
-	p->n_free++;
 }
-#endif
 
 void
 bytes_fini(struct bytes *b, struct chunk_pool *p)
@@ -101,7 +144,7 @@ bytes_put_slow(struct bytes *b, struct chunk_pool *p, const void *data,
     size_t n)
 {
 	const size_t whole = sizeof(((struct chunk *)0)->data);
-	size_t tail = b->tail ? whole - b->tail->end : 0;
+	size_t tail = b->tail && !b->tail->seg ? whole - b->tail->end : 0;
 	const unsigned char *from = data;
 	struct bytes more;
 
@@ -138,13 +181,36 @@ bytes_put_slow(struct bytes *b, struct chunk_pool *p, const void *data,
 	return 0;
 }
 
+int
+bytes_refer(struct bytes *b, struct chunk_pool *p, struct seg *g,
+    const void *from, size_t n)
+{
+	uint32_t at = (uint32_t)((const unsigned char *)from - g->data);
+	struct chunk *t = b->tail;
+
+	BUG_ON_HOT(at > g->size || n > g->size - at);
+	if (n == 0)
+		return 0;
+	if (!t || t->seg != g || t->end != at) {
+		t = get_ref(p, g);
+		if (!t)
+			return -ENOMEM;
+		t->start = at;
+		t->end = at;
+		link_tail(b, t);
+	}
+	t->end += (uint32_t)n;
+	b->len += n;
+	return 0;
+}
+
 unsigned char *
 bytes_reserve(struct bytes *b, struct chunk_pool *p, size_t n)
 {
 	struct chunk *t = b->tail;
 
 	BUG_ON_HOT(n > sizeof(t->data));
-	if (!t || sizeof(t->data) - t->end < n) {
+	if (!t || t->seg || sizeof(t->data) - t->end < n) {
 		t = get(p);
 		if (!t)
 			return NULL;
@@ -161,7 +227,8 @@ bytes_iov(const struct bytes *b, struct iovec *iov, int max)
 	for (struct chunk *c = b->head; c && n < max; c = c->next) {
 		if (c->end == c->start)
 			continue;
-		iov[n].iov_base = c->data + c->start;
+		iov[n].iov_base = (void *)(uintptr_t)(chunk_data(c) +
+		    c->start);
 		iov[n].iov_len = c->end - c->start;
 		n++;
 	}

@@ -5,8 +5,11 @@
  * What a connection has still to send, what is left of its input, and a
  * request's body each are one of these.  Bytes are copied in at the tail and
  * leave at the head; a queue that is empty holds no chunk, so an idle
- * connection costs none.  The bound is the caller's: it asks bytes_len() before
- * it appends, and stops reading whatever fills the queue (back-pressure).
+ * connection costs none.  Bytes that lie in a segment (core/seg.h) may be
+ * referred to instead: they have their place among the others, and those that
+ * follow each other in the segment are one piece.  The bound is the caller's:
+ * it asks bytes_len() before it appends, and stops reading whatever fills the
+ * queue (back-pressure).
  *
  * Thread: the one that holds the shard's token; pool and queues are of one
  * shard.  Chunks go back to the pool in last-in first-out order, so the same
@@ -21,22 +24,29 @@
 #include <string.h>
 #include <sys/uio.h>
 
+#include "core/seg.h"
+
 /* Holds the usual response in one piece, and wastes little on an idle peer. */
 #define CHUNK_SIZE 8192
 
 struct chunk {
 	struct chunk *next;
+	struct seg *seg;	/* whose bytes these are; NULL: its own */
 	uint32_t start;		/* first byte not yet taken, in data */
 	uint32_t end;		/* one behind the last byte, in data */
-	unsigned char data[CHUNK_SIZE - 16];
+	unsigned char data[CHUNK_SIZE - 24];	/* not there if <seg> is */
 };
 
 struct chunk_pool {
 	struct chunk *free;
+	struct chunk *free_ref;	/* without data */
 	unsigned n_free;	/* at most CHUNK_POOL_MAX are kept */
+	unsigned n_free_ref;	/* at most CHUNK_REFS_MAX */
 };
 
 #define CHUNK_POOL_MAX 256
+/* As many as a fan-out to a large room needs; 128 KiB. */
+#define CHUNK_REFS_MAX 4096
 
 struct bytes {
 	struct chunk *head;
@@ -74,7 +84,8 @@ bytes_put(struct bytes *b, struct chunk_pool *p, const void *data, size_t n)
 {
 	struct chunk *t = b->tail;
 
-	if (__builtin_expect(!t || sizeof(t->data) - t->end < n, 0))
+	if (__builtin_expect(!t || t->seg ||
+	    sizeof(t->data) - t->end < n, 0))
 		return bytes_put_slow(b, p, data, n);
 	if (n > 0)
 		memcpy(t->data + t->end, data, n);
@@ -82,6 +93,13 @@ bytes_put(struct bytes *b, struct chunk_pool *p, const void *data, size_t n)
 	b->len += n;
 	return 0;
 }
+
+/*
+ * The <n> bytes at <p>, which lie in <g> and stay as they are: not copied, and
+ * <g> is held until they have left.  0, or -ENOMEM with nothing appended.
+ */
+int bytes_refer(struct bytes *b, struct chunk_pool *p, struct seg *g,
+    const void *from, size_t n);
 
 /*
  * Room for <n> bytes in one piece (n <= sizeof(chunk.data)) at the tail, to be
@@ -99,14 +117,21 @@ bytes_commit(struct bytes *b, size_t n)
 /* Up to <max> pieces from the head, for writev(); the number filled. */
 int bytes_iov(const struct bytes *b, struct iovec *iov, int max);
 
+/* Where a chunk's bytes lie. */
+static inline const unsigned char *
+chunk_data(const struct chunk *c)
+{
+	return c->seg ? c->seg->data : c->data;
+}
+
 /* The first piece, not copied; empty when the queue is. */
 static inline struct iovec
 bytes_first(const struct bytes *b)
 {
 	if (!b->head)
 		return (struct iovec){ NULL, 0 };
-	return (struct iovec){ b->head->data + b->head->start,
-		b->head->end - b->head->start };
+	return (struct iovec){ (void *)(uintptr_t)(chunk_data(b->head) +
+		b->head->start), b->head->end - b->head->start };
 }
 
 /* Forgets the first <n> bytes, n <= bytes_len(). */

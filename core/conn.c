@@ -379,18 +379,32 @@ conn_read(struct conn *c)
 	}
 }
 
-void
-conn_put(struct conn *c, const void *data, size_t n)
+/* Bytes were appended, or <err>: then an answer would be cut. */
+static void
+appended(struct conn *c, int err)
 {
-	if (c->state >= CONN_LINGER)
-		return;
-	if (bytes_put(&c->out, &c->shard->chunks, data, n) != 0) {
+	if (err) {
 		conn_reset(c);
 		return;
 	}
 	if (bytes_len(&c->out) >= CONN_OUT_HIGH)
 		c->full = true;
 	conn_dirty(c);
+}
+
+void
+conn_put(struct conn *c, const void *data, size_t n)
+{
+	if (c->state < CONN_LINGER)
+		appended(c, bytes_put(&c->out, &c->shard->chunks, data, n));
+}
+
+void
+conn_refer(struct conn *c, struct seg *g, const void *data, size_t n)
+{
+	if (c->state < CONN_LINGER)
+		appended(c, bytes_refer(&c->out, &c->shard->chunks, g, data,
+		    n));
 }
 
 unsigned char *
@@ -410,9 +424,7 @@ void
 conn_commit(struct conn *c, size_t n)
 {
 	bytes_commit(&c->out, n);
-	if (bytes_len(&c->out) >= CONN_OUT_HIGH)
-		c->full = true;
-	conn_dirty(c);
+	appended(c, 0);
 }
 
 void

@@ -46,6 +46,7 @@
 struct conn;
 struct req;
 struct res;
+struct seg;
 struct shard;
 
 /* Bytes that may wait to be sent before the application has to wait. */
@@ -151,6 +152,8 @@ int conn_open(struct shard *s, int fd, const struct peer *peer,
  * must see that the answer is cut), so callers need not check.
  */
 void conn_put(struct conn *c, const void *data, size_t n);
+/* The same of bytes in <g>, which stay as they are: not copied, but held. */
+void conn_refer(struct conn *c, struct seg *g, const void *data, size_t n);
 /* Room for <n> bytes in one piece, then conn_commit(); NULL: it is ending. */
 unsigned char *conn_reserve(struct conn *c, size_t n);
 void conn_commit(struct conn *c, size_t n);

@@ -1,10 +1,14 @@
 /* See LICENSE for the terms. */
 /*
  * The byte queue.  What goes in comes out, at every length around a chunk's,
- * and an empty queue holds no chunk.
+ * and an empty queue holds no chunk.  Bytes that lie in a segment have their
+ * place among the others, however both are mixed and taken.
  */
 #include "core/bytes.h"
 
+#include <errno.h>
+
+#include "tests/unit/faults.h"
 #include "tests/unit/t.h"
 
 #define WHOLE sizeof(((struct chunk *)0)->data)
@@ -183,6 +187,198 @@ dropping_across_chunks_frees_them(void)
 	OK(!b.head && bytes_len(&b) == 0);
 }
 
+/* ---- bytes in segments ------------------------------------------------- */
+
+enum { STEPS = 5, WAYS = 6 };
+
+static _Atomic uint64_t held;
+
+static struct seg *
+new_seg(unsigned char first)
+{
+	struct seg *g = seg_new(256, &held);
+
+	for (unsigned i = 0; i < 256; i++)
+		g->data[i] = (unsigned char)(first + i);
+	return g;
+}
+
+/* Where the next reference to each of the segments begins. */
+static unsigned at[2];
+
+static void
+refer(struct bytes *b, struct seg *g, unsigned *from, size_t n, size_t *len)
+{
+	OK(bytes_refer(b, &pool, g, g->data + *from, n) == 0);
+	memcpy(in + *len, g->data + *from, n);
+	*from += (unsigned)n;
+	*len += n;
+}
+
+/* One of the ways to append; in[0, *len) is what the queue should be. */
+static void
+append(struct bytes *b, struct seg *const *g, unsigned way, size_t *len)
+{
+	unsigned char *p;
+
+	switch (way) {
+	case 0:
+		OK(bytes_put(b, &pool, in + *len, 7) == 0);
+		*len += 7;
+		break;
+	case 1:
+		p = bytes_reserve(b, &pool, 20);
+		memcpy(p, in + *len, 5);
+		bytes_commit(b, 5);
+		*len += 5;
+		break;
+	case 2:					/* and nothing comes of it */
+		OK(bytes_reserve(b, &pool, WHOLE) != NULL);
+		break;
+	case 3:
+		refer(b, g[0], &at[0], 6, len);
+		break;
+	case 4:
+		at[0]++;			/* not what was next */
+		refer(b, g[0], &at[0], 3, len);
+		break;
+	case 5:
+		refer(b, g[1], &at[1], 4, len);
+		break;
+	default:
+		break;
+	}
+}
+
+/* All ways of <STEPS> appends, the <code>-th, taken in pieces of <step>. */
+static void
+mix(unsigned code, size_t step)
+{
+	struct seg *g[2] = { new_seg(0), new_seg(100) };
+	size_t len = 0, taken = 0;
+	struct bytes b;
+
+	at[0] = 0;
+	at[1] = 0;
+	bytes_init(&b);
+	for (unsigned i = 0; i < STEPS; i++, code /= WAYS) {
+		append(&b, g, code % WAYS, &len);
+		/* Some of it leaves while more comes. */
+		if (i % 2 == 1)
+			taken += bytes_take(&b, &pool, out + taken, step);
+		OK(bytes_len(&b) == len - taken);
+	}
+	seg_unref(g[0]);
+	seg_unref(g[1]);
+	while (taken < len) {
+		struct iovec v[2 * STEPS];
+		int n = bytes_iov(&b, v, 2 * STEPS);
+		size_t all = 0;
+
+		for (int i = 0; i < n; i++)
+			all += v[i].iov_len;
+		OK(all == len - taken);
+		OK(bytes_first(&b).iov_base == v[0].iov_base || n == 0 ||
+		    bytes_first(&b).iov_len == 0);
+		taken += bytes_take(&b, &pool, out + taken, step);
+	}
+	OK(memcmp(in, out, len) == 0);
+	bytes_fini(&b, &pool);
+	OK(atomic_load(&held) == 0);
+}
+
+static void
+copies_and_references_keep_their_order_at_every_split(void)
+{
+	unsigned all = 1;
+
+	for (unsigned i = 0; i < STEPS; i++)
+		all *= WAYS;
+	for (unsigned code = 0; code < all; code++)
+		for (size_t step = 1; step < 16; step += 1 + step / 4)
+			mix(code, step);
+	fill();
+}
+
+static void
+what_follows_in_a_segment_is_one_piece(void)
+{
+	struct seg *g = new_seg(0), *other = new_seg(0);
+	struct iovec v[8];
+	struct bytes b;
+
+	bytes_init(&b);
+	for (unsigned i = 0; i < 10; i++)
+		OK(bytes_refer(&b, &pool, g, g->data + 10 * i, 10) == 0);
+	OK(bytes_refer(&b, &pool, g, g->data, 0) == 0);
+	OK(bytes_iov(&b, v, 8) == 1);
+	OK(v[0].iov_base == g->data && v[0].iov_len == 100);
+	/* Also when half of it has left; and nothing is copied. */
+	bytes_drop(&b, &pool, 95);
+	OK(bytes_refer(&b, &pool, g, g->data + 100, 156) == 0);
+	OK(bytes_iov(&b, v, 8) == 1);
+	OK(v[0].iov_base == g->data + 95 && v[0].iov_len == 161);
+	/* Another segment, a gap, what was there before: each its own. */
+	OK(bytes_refer(&b, &pool, other, other->data, 5) == 0);
+	OK(bytes_refer(&b, &pool, other, other->data + 6, 5) == 0);
+	OK(bytes_refer(&b, &pool, other, other->data + 6, 5) == 0);
+	OK(bytes_iov(&b, v, 8) == 4);
+	seg_unref(g);
+	seg_unref(other);
+	/* A segment lives as long as any of its bytes waits. */
+	bytes_drop(&b, &pool, 160);
+	OK(atomic_load(&held) == 512);
+	bytes_drop(&b, &pool, 1);
+	OK(atomic_load(&held) == 256);
+	bytes_fini(&b, &pool);
+	OK(atomic_load(&held) == 0);
+}
+
+static void
+a_reference_without_memory_appends_nothing(void)
+{
+	struct seg *g = new_seg(0);
+	struct bytes b;
+
+	bytes_init(&b);
+	chunk_pool_fini(&pool);
+	for (struct faults f = faults_of(1); faults_next(&f);) {
+		int err;
+
+		faults_begin(&f);
+		err = bytes_refer(&b, &pool, g, g->data, 10);
+		faults_end(&f);
+		OK(f.failed == (err == -ENOMEM));
+		OK(bytes_len(&b) == (err ? 0 : 10));
+		bytes_fini(&b, &pool);
+	}
+	seg_unref(g);
+	OK(atomic_load(&held) == 0);
+}
+
+static void
+the_pool_keeps_no_more_references_than_its_bound(void)
+{
+	struct seg *g = new_seg(0);
+	struct bytes b;
+
+	chunk_pool_fini(&pool);
+	bytes_init(&b);
+	for (unsigned i = 0; i < CHUNK_REFS_MAX + 3; i++)
+		OK(bytes_refer(&b, &pool, g, g->data, 1) == 0);
+	bytes_fini(&b, &pool);
+#ifdef __SANITIZE_ADDRESS__
+	OK(pool.n_free_ref == 0);
+#else
+	OK(pool.n_free_ref == CHUNK_REFS_MAX && pool.n_free == 0);
+	OK(bytes_refer(&b, &pool, g, g->data, 1) == 0);
+	OK(pool.n_free_ref == CHUNK_REFS_MAX - 1);
+	bytes_fini(&b, &pool);
+#endif
+	seg_unref(g);
+	OK(atomic_load(&held) == 0);
+}
+
 static void
 the_pool_keeps_no_more_than_its_bound(void)
 {
@@ -219,6 +415,10 @@ tests(void)
 	T(a_piece_reserved_and_not_used_is_given_back);
 	T(pieces_for_writev_are_the_queue);
 	T(dropping_across_chunks_frees_them);
+	T(copies_and_references_keep_their_order_at_every_split);
+	T(what_follows_in_a_segment_is_one_piece);
+	T(a_reference_without_memory_appends_nothing);
+	T(the_pool_keeps_no_more_references_than_its_bound);
 	T(the_pool_keeps_no_more_than_its_bound);
 	chunk_pool_fini(&pool);
 }
