@@ -43,6 +43,15 @@ new_alive(void)
 	return p;
 }
 
+/* Its messages were delivered, or are not to be any more. */
+static void
+end_run(struct relay *r)
+{
+	if (r->n_posts > 0)
+		seg_unref(r->post[0].seg);
+	r->n_posts = 0;
+}
+
 int
 relay_init(struct relay *r, const struct shm *m, unsigned index,
     const int *wake)
@@ -74,8 +83,7 @@ relay_fini(struct relay *r)
 		return;
 	topic_walk_end(&r->topics, &r->walk);
 	topics_fini(&r->topics);
-	seg_unref(r->post.seg);
-	r->post.seg = NULL;
+	end_run(r);
 	seglog_fini(&r->log);
 	ear_reset(r->ear);
 	/* The lock and <alive> stay: a thread may still try to publish. */
@@ -151,6 +159,23 @@ relay_leave_all(struct relay *r, struct member *m)
 		topic_leave(&r->topics, container_of(n, struct sub, mine));
 }
 
+struct seg *
+relay_keep(const struct relay *r, const struct post *p, struct str *data)
+{
+	struct seg *own;
+
+	*data = p->data;
+	if (relay_may_hold(r)) {
+		seg_ref(p->seg);
+		return p->seg;
+	}
+	own = seg_new((uint32_t)p->data.n, NULL);
+	if (!own)
+		return NULL;
+	data->p = memcpy(own->data, p->data.p, p->data.n);
+	return own;
+}
+
 void
 relay_drop(struct relay *r)
 {
@@ -159,18 +184,34 @@ relay_drop(struct relay *r)
 
 /* ---- delivering -------------------------------------------------------- */
 
-/* The message of <it> becomes r->post, and its members are to be called. */
+/*
+ * The message of <it>, copied to <to>, becomes one of the run.  The channel's
+ * name is at <name>.
+ */
+static void
+add_post(struct relay *r, const struct ring_item *it, unsigned char *to,
+    const char *name)
+{
+	uint32_t n = it->head + it->size;
+
+	seglog_commit(&r->log, n);
+	r->post[r->n_posts++] = (struct post){ .seg = r->log.seg,
+		.channel = { name, it->name }, .wire = { (char *)to, n },
+		.data = { (char *)to + it->head, it->size },
+		.offset = it->offset, .origin = it->origin,
+		.kind = (enum ring_kind)it->kind };
+}
+
+/* The message of <it> begins a run, and its members are to be called. */
 static void
 take(struct relay *r, const struct ring_item *it)
 {
-	uint32_t n = it->head + it->size;
 	unsigned char *to;
-	struct str name;
 	struct topic *topic;
 
 	if (!topic_is_likely(&r->topics, it->hash))
 		return;
-	to = seglog_reserve(&r->log, n);
+	to = seglog_reserve(&r->log, it->head + it->size);
 	if (!to) {
 		/* Members hear of it as of a message that was overtaken. */
 		r->cursor.lost++;
@@ -178,18 +219,54 @@ take(struct relay *r, const struct ring_item *it)
 	}
 	if (!ring_copy(r->ring, &r->cursor, it, r->name, to))
 		return;
-	name = (struct str){ r->name, it->name };
-	topic = topic_find(&r->topics, name, it->hash);
+	topic = topic_find(&r->topics, (struct str){ r->name, it->name },
+	    it->hash);
 	if (!topic)
 		return;
-	seglog_commit(&r->log, n);
+	add_post(r, it, to, r->name);
 	seg_ref(r->log.seg);
-	r->post = (struct post){ .seg = r->log.seg, .channel = name,
-		.wire = { (char *)to, n },
-		.data = { (char *)to + it->head, it->size },
-		.offset = it->offset, .origin = it->origin,
-		.kind = (enum ring_kind)it->kind };
+	r->lost = r->cursor.lost;
 	topic_walk(&r->walk, topic);
+}
+
+/*
+ * The message of <it> joins the run; false: it does not, being for another
+ * channel of ours, or not side by side with the others, or lost.
+ */
+static bool
+join_run(struct relay *r, const struct ring_item *it)
+{
+	const struct post *first = &r->post[0];
+	uint32_t n = it->head + it->size;
+	unsigned char *to = r->log.seg->data + r->log.used;
+	char name[RING_NAME_MAX];
+
+	if (it->hash != r->walk.topic->hash ||
+	    n > r->log.seg->size - r->log.used ||
+	    !ring_copy(r->ring, &r->cursor, it, name, to) ||
+	    !str_eq((struct str){ name, it->name }, first->channel))
+		return false;
+	add_post(r, it, to, r->name);
+	return true;
+}
+
+/* What follows in the ring, as long as it joins the run. */
+static void
+extend_run(struct relay *r, unsigned *looks)
+{
+	struct ring_cursor before = r->cursor;
+	struct ring_item it;
+
+	for (; *looks > 0 && r->n_posts < RELAY_RUN; --*looks) {
+		if (ring_next(r->ring, &r->cursor, &it) != RING_ITEM)
+			break;
+		if (topic_is_likely(&r->topics, it.hash) && !join_run(r, &it))
+			break;
+		before = r->cursor;
+	}
+	/* It will be found again; but what is lost, is. */
+	if (r->cursor.lost == before.lost)
+		r->cursor = before;
 }
 
 /*
@@ -197,7 +274,7 @@ take(struct relay *r, const struct ring_item *it)
  * there is none (yet).
  */
 static bool
-find_post(struct relay *r, unsigned *looks)
+find_run(struct relay *r, unsigned *looks)
 {
 	uint64_t lost = r->cursor.lost;
 	struct ring_item it;
@@ -210,35 +287,45 @@ find_post(struct relay *r, unsigned *looks)
 		if (f == RING_ITEM)
 			take(r, &it);
 	}
+	if (r->walk.topic)
+		extend_run(r, looks);
 	count(&r->slot->lost, r->cursor.lost - lost);
 	return r->walk.topic != NULL;
 }
 
-/* Goes through members of r->post, at most *budget; how many it called. */
+/* The first of the run that is for <s>: it joined after the ones before. */
+static unsigned
+first_for(const struct relay *r, const struct sub *s)
+{
+	unsigned i = 0;
+
+	while (i < r->n_posts &&
+	    (int64_t)(r->post[i].offset - s->since) < 0)
+		i++;
+	return i;
+}
+
+/* Goes through members of the run's channel; what it cost, of *budget. */
 static unsigned
 call_members(struct relay *r, unsigned *budget)
 {
-	unsigned calls = 0;
+	unsigned calls = 0, delivered = 0;
+	struct sub *s = NULL;
 
-	for (; *budget > 0; --*budget) {
-		struct sub *s;
-		uint64_t lost;
+	while (calls < *budget && (s = topic_walk_next(&r->topics, &r->walk))) {
+		unsigned i = first_for(r, s), n = r->n_posts - i;
+		uint64_t lost = r->lost - s->lost;
 
-		s = topic_walk_next(&r->topics, &r->walk);
-		if (!s) {
-			seg_unref(r->post.seg);
-			r->post.seg = NULL;
-			break;
-		}
-		/* It joined after this was published. */
-		if ((int64_t)(r->post.offset - s->since) < 0)
+		if (n == 0)
 			continue;
-		lost = r->cursor.lost - s->lost;
-		s->lost = r->cursor.lost;
-		calls++;
-		s->member->fn(s->member, &r->post, lost);
+		s->lost = r->lost;
+		delivered += n;
+		calls += s->member->fn(s->member, &r->post[i], n, lost);
 	}
-	count(&r->slot->delivered, calls);
+	if (!s)
+		end_run(r);
+	count(&r->slot->delivered, delivered);
+	*budget -= MIN(*budget, calls);
 	return calls;
 }
 
@@ -248,7 +335,7 @@ relay_deliver(struct relay *r)
 	unsigned calls = 0, budget = RELAY_BUDGET, looks = RELAY_LOOKS;
 
 	while (budget > 0 && (r->walk.topic ||
-	    (r->topics.n_subs > 0 && find_post(r, &looks))))
+	    (r->topics.n_subs > 0 && find_run(r, &looks))))
 		calls += call_members(r, &budget);
 	return calls;
 }

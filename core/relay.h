@@ -9,8 +9,13 @@
  * the inbox.
  *
  * A message is copied once, into the shard's log (core/seg.h), and only if a
- * member is in its channel; then every member's fn is called with it.  No
- * Python runs.  A member that keeps bytes takes a reference to the segment.
+ * member is in its channel; then every member's fn is called with it.  What
+ * else has come to the same channel meanwhile, with nothing for another one of
+ * ours between, is a run: one call a member for all of it.  No Python runs.
+ *
+ * A member that keeps bytes takes a reference to the segment, as long as
+ * relay_may_hold(); beyond that it copies them.  One byte keeps a segment, so
+ * slow members would otherwise hold many times what waits for them.
  *
  * join takes effect at the ring's tail: what is published later is delivered,
  * what was published before is not.
@@ -33,8 +38,12 @@
 struct shm;
 struct slot;
 
-/* Calls of members in one deliver step: well below a millisecond. */
+/* What calls of members may cost in a deliver step: below a millisecond. */
 #define RELAY_BUDGET 2048
+/* Messages of a run. */
+#define RELAY_RUN 64
+/* Bytes of the log that members may hold: what waits for slow ones. */
+#define RELAY_HELD (16u << 20)
 /* Records that nobody here wants, looked at in one step. */
 #define RELAY_LOOKS 16384
 
@@ -60,8 +69,10 @@ struct relay {
 	struct ring_cursor cursor;
 	struct topics topics;
 	struct seglog log;
-	struct walk walk;		/* of <post>, when it is not over */
-	struct post post;
+	struct walk walk;		/* of the run, when it is not over */
+	struct post post[RELAY_RUN];	/* the run; side by side in a segment */
+	unsigned n_posts;
+	uint64_t lost;			/* as the cursor was at its start */
 	char name[RING_NAME_MAX];	/* of its channel */
 };
 
@@ -87,10 +98,26 @@ bool relay_leave(struct relay *r, struct member *m, struct str channel);
 /* Before a member's memory goes; also from within its fn. */
 void relay_leave_all(struct relay *r, struct member *m);
 
+/* Whether a member may keep a reference to a message's segment. */
+static inline bool
+relay_may_hold(const struct relay *r)
+{
+	return atomic_load_explicit(&r->log.held, memory_order_relaxed) <=
+	    RELAY_HELD;
+}
+
+/*
+ * For a member that keeps the data of <p>: a reference to where it lies, in
+ * its segment or, beyond that bound, in one of its own; <data> says where.
+ * NULL for want of memory.
+ */
+struct seg *relay_keep(const struct relay *r, const struct post *p,
+    struct str *data);
+
 /* By a member that could not take a message, or skips it: it is counted. */
 void relay_drop(struct relay *r);
 
-/* The deliver step; how many calls of members it made. */
+/* The deliver step; what its calls of members cost. */
 unsigned relay_deliver(struct relay *r);
 /* There is something to deliver now. */
 bool relay_is_ready(const struct relay *r);

@@ -33,12 +33,14 @@ struct sub;
 struct post;				/* core/relay.h */
 
 /*
- * A message for a member: <p> is valid during the call.  <lost>: how many
- * messages were lost just before it, of all channels.  In the deliver step, so
- * without Python's lock: what needs it is queued as work.
+ * <n> messages for a member, in their order, side by side in one segment; <p>
+ * is valid during the call.  <lost>: how many messages were lost just before
+ * the first, of all channels.  Returns what it cost: 1 where their number does
+ * not count, else <n>.  In the deliver step, so without Python's lock: what
+ * needs it is queued as work.
  */
-typedef void (*member_fn)(struct member *m, const struct post *p,
-    uint64_t lost);
+typedef unsigned (*member_fn)(struct member *m, const struct post *p,
+    unsigned n, uint64_t lost);
 
 struct member {
 	member_fn fn;

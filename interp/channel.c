@@ -426,27 +426,28 @@ make_room(struct inlet *in, uint64_t n)
 	}
 }
 
-/* member_fn: without the GIL. */
 static void
-keep(struct member *m, const struct post *p, uint64_t lost)
+keep_one(struct inlet *in, const struct post *p)
 {
-	struct inlet *in = container_of(m, struct inlet, member);
+	struct relay *r = &in->shard->relay;
+	struct seg *seg;
+	struct str data;
 	struct kept *k;
 
-	in->lost += lost;
 	make_room(in, sizeof(*k) + p->data.n);
-	k = mem_try(sizeof(*k) + p->channel.n);
+	seg = relay_keep(r, p, &data);
+	k = seg ? mem_try(sizeof(*k) + p->channel.n) : NULL;
 	if (!k) {
-		relay_drop(&in->shard->relay);
+		seg_unref(seg);
+		relay_drop(r);
 		in->lost++;
 		return;
 	}
-	*k = (struct kept){ .seg = p->seg, .data = p->data,
+	*k = (struct kept){ .seg = seg, .data = data,
 	                    .offset = p->offset, .lost = in->lost,
 	                    .kind = p->kind,
 	                    .n_channel = (uint8_t)p->channel.n };
 	memcpy(k->channel, p->channel.p, p->channel.n);
-	seg_ref(p->seg);
 	in->lost = 0;
 	in->bytes += sizeof(*k) + p->data.n;
 	if (in->first)
@@ -455,6 +456,18 @@ keep(struct member *m, const struct post *p, uint64_t lost)
 		in->first = k;
 	in->last = k;
 	work_queue(&in->shard->loop, &in->work);
+}
+
+/* member_fn: without the GIL. */
+static unsigned
+keep(struct member *m, const struct post *p, unsigned n, uint64_t lost)
+{
+	struct inlet *in = container_of(m, struct inlet, member);
+
+	in->lost += lost;
+	for (unsigned i = 0; i < n; i++)
+		keep_one(in, &p[i]);
+	return n;
 }
 
 static void

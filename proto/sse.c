@@ -122,16 +122,13 @@ send_event(struct sse *e, const char *text, size_t n)
 		conn_reset(c);		/* half of an event may be in it */
 }
 
-/* member_fn */
 static void
-deliver(struct member *m, const struct post *p, uint64_t lost)
+deliver_one(struct sse *e, const struct post *p)
 {
-	struct sse *e = container_of(m, struct sse, member);
 	struct req *r = e->req;
 	char small[1024], *text = small;
 	size_t room = room_for(p);
 
-	(void)lost;			/* there is nobody to be told */
 	if (!r->conn || r->conn->state != CONN_OPEN || r->res.ended ||
 	    overflows(e, room))
 		return;
@@ -143,6 +140,18 @@ deliver(struct member *m, const struct post *p, uint64_t lost)
 		send_event(e, text, write_event(text, p));
 	if (text != small)
 		mem_free(text);
+}
+
+/* member_fn */
+static unsigned
+deliver(struct member *m, const struct post *p, unsigned n, uint64_t lost)
+{
+	struct sse *e = container_of(m, struct sse, member);
+
+	(void)lost;			/* there is nobody to be told */
+	for (unsigned i = 0; i < n; i++)
+		deliver_one(e, &p[i]);
+	return n;
 }
 
 void

@@ -392,24 +392,51 @@ wsock_room(struct conn *c)
 
 /* ---- channels ---------------------------------------------------------- */
 
-/* member_fn: the publisher has made the frame. */
+static bool
+may_wait(const struct wsock *w, size_t n)
+{
+	return bytes_len(&w->conn->out) + n <=
+	    (uint64_t)conf_of(w)->subscriber_buffer;
+}
+
+/* Frames in <g>: shared with the other sockets, not copied. */
 static void
-deliver(struct member *m, const struct post *p, uint64_t lost)
+put_shared(struct wsock *w, struct seg *g, struct str frames)
+{
+	if (relay_may_hold(&w->shard->relay))
+		conn_refer(w->conn, g, frames.p, frames.n);
+	else
+		conn_put(w->conn, frames.p, frames.n);
+}
+
+static void
+overflow(struct wsock *w)
+{
+	relay_drop(&w->shard->relay);
+	if (conf_of(w)->subscriber_overflow == CONF_OVERFLOW_CLOSE)
+		wsock_close(w, WS_TRY_AGAIN_LATER, STR("too slow"));
+}
+
+/* member_fn: the publisher has made the frames, and they are one piece. */
+static unsigned
+deliver(struct member *m, const struct post *p, unsigned n, uint64_t lost)
 {
 	struct wsock *w = container_of(m, struct wsock, member);
-	const struct conf *conf = conf_of(w);
+	const struct str *last = &p[n - 1].wire;
+	struct str all = { p->wire.p, (size_t)(last->p + last->n -
+		p->wire.p) };
 
 	(void)lost;			/* there is nobody to be told */
-	if (w->state != WSOCK_OPEN)
-		return;
-	if (bytes_len(&w->conn->out) + p->wire.n <=
-	    (uint64_t)conf->subscriber_buffer) {
-		conn_put(w->conn, p->wire.p, p->wire.n);
-		return;
+	if (w->state == WSOCK_OPEN && may_wait(w, all.n)) {
+		put_shared(w, p->seg, all);
+		return 1;
 	}
-	relay_drop(&w->shard->relay);
-	if (conf->subscriber_overflow == CONF_OVERFLOW_CLOSE)
-		wsock_close(w, WS_TRY_AGAIN_LATER, STR("too slow"));
+	for (; n > 0 && w->state == WSOCK_OPEN; n--, p++)
+		if (may_wait(w, p->wire.n))
+			put_shared(w, p->seg, p->wire);
+		else
+			overflow(w);
+	return 1;
 }
 
 int

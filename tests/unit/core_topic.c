@@ -24,13 +24,14 @@ struct one {
 	unsigned id;
 };
 
-static void
-never(struct member *m, const struct post *p, uint64_t lost)
+static unsigned
+never(struct member *m, const struct post *p, unsigned n, uint64_t lost)
 {
 	(void)m;
 	(void)p;
 	(void)lost;
 	OK(false);
+	return n;
 }
 
 static struct sub *
