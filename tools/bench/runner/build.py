@@ -1,4 +1,4 @@
-"""What a run needs before it starts: a Python, the peers, the floor."""
+"""What a run needs before it starts: a Python, the peers, programs in C."""
 
 import contextlib
 import fcntl
@@ -91,16 +91,16 @@ def build_venv(python, requirements):
     return venv
 
 
-def build_floor(source):
-    """The compiled floor; kept under the hash of its source."""
+def build_program(source):
+    """The compiled program; kept under the hash of its source."""
     sha = hashlib.sha256(source.read_bytes()).hexdigest()[:12]
-    floor = cache_dir() / f"bench-floor-{sha}"
+    program = cache_dir() / f"bench-{source.stem}-{sha}"
     cc = os.environ.get("CC", "cc")
-    with one_builder(floor):
-        if not floor.exists():
-            part = f"{floor}.part"
+    with one_builder(program):
+        if not program.exists():
+            part = f"{program}.part"
             command = [cc, "-std=c11", "-O2", "-o", part, str(source)]
             if subprocess.run(command).returncode:
                 raise Failure(f"{' '.join(command)}: failed")
-            os.rename(part, floor)
-    return floor
+            os.rename(part, program)
+    return program

@@ -1,4 +1,7 @@
-"""One burst of load on one server, and what it cost the server."""
+"""One burst of load on one server, and what it cost the server.
+
+Of wrk, or of wsload.c where the load is WebSockets.
+"""
 
 import json
 import os
@@ -15,21 +18,21 @@ FOREIGN = 0.10          # of the burst, by others on either CPU
 
 @dataclass
 class Burst:
-    """What is kept of one burst; wrk's detail and our own readings."""
+    """What is kept of one burst; the load's detail and our own readings."""
 
     requests: int
     seconds: float
-    bytes: int
     p50: float              # milliseconds, as are the next three
     p99: float
     p999: float
     max: float
     errors: dict            # by kind, zeros included
     cpu: float              # seconds of the server's tree
-    load_cpu: float         # seconds of wrk
+    load_cpu: float         # seconds of the load
     foreign_server: float   # share of the server's CPU that others took
-    foreign_load: float     # and of wrk's
+    foreign_load: float     # and of the load's
     lost: int               # processes of the server that ended meanwhile
+    bytes: int = 0          # received, where wrk counts them
 
     @property
     def per_cpu_second(self):
@@ -68,9 +71,9 @@ def wrk(load, port, seconds, cpu, script):
         except BaseException:
             popen.send_signal(signal.SIGKILL)
             raise
-    for line in output.splitlines():
-        if line.startswith("detail "):
-            return json.loads(line[len("detail "):])
+    detail = detail_of(output)
+    if detail:
+        return detail
     raise Failure(f"wrk said nothing of use: {output.strip()[-300:]}")
 
 
@@ -84,23 +87,71 @@ def share(part, whole):
     return max(0.0, part / whole)
 
 
-def run_burst(process, load, seconds, server_cpu, load_cpu, script):
-    """Load one server for some seconds, and read its CPU time around it."""
-    wrk_cpu = children_seconds()
-    server_busy, load_busy = busy_seconds(server_cpu), busy_seconds(load_cpu)
-    start = time.monotonic()
-    before = process.cpu_seconds()
-    detail = wrk(load, process.port, seconds, load_cpu, script)
-    after = process.cpu_seconds()
-    elapsed = time.monotonic() - start
-    server_busy = busy_seconds(server_cpu) - server_busy
-    load_busy = busy_seconds(load_cpu) - load_busy
-    wrk_cpu = children_seconds() - wrk_cpu
-    cpu = sum(used - before.get(pid, 0) for pid, used in after.items())
-    shared = server_cpu == load_cpu
-    return Burst(cpu=cpu, load_cpu=wrk_cpu,
-                 foreign_server=share(server_busy - cpu - shared * wrk_cpu,
-                                      elapsed),
-                 foreign_load=share(load_busy - wrk_cpu - shared * cpu,
-                                    elapsed),
-                 lost=len(before.keys() - after.keys()), **detail)
+def detail_of(output):
+    """What the load says at its end; None when it says nothing."""
+    for line in output.splitlines():
+        if line.startswith("detail "):
+            return json.loads(line[len("detail "):])
+    return None
+
+
+class Readings:
+    """CPU time of everybody who matters, at one moment."""
+
+    def __init__(self, process, server_cpu, load_cpu):
+        self.server = process.cpu_seconds()
+        self.server_busy = busy_seconds(server_cpu)
+        self.load_busy = busy_seconds(load_cpu)
+        self.wrk = children_seconds()
+        self.time = time.monotonic()
+
+
+def run_burst(process, load, seconds, server_cpu, load_cpu, place):
+    """Load one server for a while, and read its CPU time around it."""
+    if load.interface == "websocket":
+        before, after, detail = talk(process, load, seconds, server_cpu,
+                                     load_cpu, place.wsload)
+    else:
+        before = Readings(process, server_cpu, load_cpu)
+        detail = wrk(load, process.port, seconds, load_cpu,
+                     place.bench / "detail.lua")
+        after = Readings(process, server_cpu, load_cpu)
+        detail["load_cpu"] = after.wrk - before.wrk
+    elapsed = after.time - before.time
+    server_busy = after.server_busy - before.server_busy
+    load_busy = after.load_busy - before.load_busy
+    cpu = sum(used - before.server.get(pid, 0)
+              for pid, used in after.server.items())
+    if load_cpu in process.cpus:
+        # Together on the CPUs, whichever these are.
+        cpus = 1 + (server_cpu != load_cpu)
+        others = server_busy + load_busy * (cpus - 1)
+        foreign = [share(others - cpu - detail["load_cpu"],
+                         elapsed * cpus)] * 2
+    else:
+        foreign = [share(server_busy - cpu, elapsed),
+                   share(load_busy - detail["load_cpu"], elapsed)]
+    return Burst(cpu=cpu, foreign_server=foreign[0], foreign_load=foreign[1],
+                 lost=len(before.server.keys() - after.server.keys()),
+                 **detail)
+
+
+def talk(process, load, seconds, server_cpu, load_cpu, wsload):
+    """Run wsload: readings from when its sockets are in, and its detail."""
+    command = [str(wsload), "--port", str(process.port), *load.wsload(seconds)]
+    with subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True, start_new_session=True,
+            preexec_fn=lambda: in_child(load_cpu)) as popen:
+        try:
+            line = popen.stdout.readline()
+            before = Readings(process, server_cpu, load_cpu)
+            output, _ = popen.communicate("go\n")
+            after = Readings(process, server_cpu, load_cpu)
+        except BaseException:
+            popen.send_signal(signal.SIGKILL)
+            raise
+    detail = detail_of(output)
+    if not detail:
+        raise Failure(f"wsload said nothing of use: {line}{output[-300:]}")
+    return before, after, detail

@@ -9,7 +9,7 @@ import re
 import subprocess
 
 from .build import output_of, python_version
-from .rows import SERVERS
+from . import rows, talks
 
 
 def cpu_model():
@@ -48,7 +48,9 @@ def are_siblings(one, other):
 
 def packages(place):
     """Versions of the peers, and of the loop and parser they run on."""
-    names = [server.package for server in SERVERS if server.package]
+    names = list(dict.fromkeys(
+        server.package for server in rows.SERVERS + talks.SERVERS
+        if server.package))
     program = ("import sys, importlib.metadata as m\n"
                "for n in sys.argv[1:]: print(n, m.version(n))")
     lines = output_of(str(place.venv / "bin/python"), "-c", program,

@@ -33,9 +33,9 @@ def signals_held():
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def in_child(cpu):
+def in_child(*cpus):
     """What a started program does before it becomes itself."""
-    os.sched_setaffinity(0, {cpu})
+    os.sched_setaffinity(0, cpus)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
 
 
@@ -125,15 +125,16 @@ class CountedFile(io.RawIOBase):
 
 
 class Process:
-    """A running server, pinned to one CPU."""
+    """A running server, pinned to its CPUs."""
 
-    def __init__(self, command, port, cpu, cwd, env):
+    def __init__(self, command, port, cpus, cwd, env):
         self.port = port
+        self.cpus = cpus
         self.log = tempfile.TemporaryFile()
         self.popen = subprocess.Popen(
             command, cwd=cwd, env=env, stdin=subprocess.DEVNULL,
             stdout=self.log, stderr=self.log, start_new_session=True,
-            preexec_fn=lambda: in_child(cpu))
+            preexec_fn=lambda: in_child(*cpus))
 
     def pids(self):
         return [int(name) for name in os.listdir("/proc")
@@ -160,7 +161,8 @@ class Process:
         return 1024 * (total + sum(files.values()))
 
     def wait_until_it_answers(self, load):
-        """Return the length of a whole response once one is as expected."""
+        """Return the length of a whole response once one is as expected;
+        None for WebSockets, where the load itself looks at everything."""
         give_up = time.monotonic() + START_SECONDS
         while True:
             if self.popen.poll() is not None:
@@ -174,7 +176,8 @@ class Process:
                     raise Failure(f"no connection in {START_SECONDS} s"
                                   + self.last_lines())
                 time.sleep(0.05)
-        return self.checked_response(load)
+        return None if load.interface == "websocket" else (
+            self.checked_response(load))
 
     def checked_response(self, load):
         """Send one request; the response's length, or what is wrong."""

@@ -3,11 +3,12 @@
 import json
 from statistics import median
 
-COLUMNS = (
-    "server", "req/CPU-s", "best", "x floor (best)", "x shoal (best)",
-    "req/s", "busy", "p50 ms", "p99 ms", "p99.9 ms", "max ms", "PSS MiB",
-    "quiet", "errors",
-)
+
+
+def columns(load):
+    return ("server", f"{load.unit}/CPU-s", "best", "x floor (best)",
+            "x shoal (best)", f"{load.unit}/s", "busy", "p50 ms", "p99 ms",
+            "p99.9 ms", "max ms", "PSS MiB", "quiet", "errors")
 
 
 def add_ratios(results, other):
@@ -60,7 +61,7 @@ def errors(bursts, response_bytes):
 
     "length" counts the bursts whose responses were not as long as the one
     that was checked: wrk itself looks at the status only, and at 3xx not
-    even then.
+    even then.  None: the load looked at them.
     """
     found = {}
     for burst in bursts:
@@ -68,6 +69,8 @@ def errors(bursts, response_bytes):
             found[kind] = found.get(kind, 0) + count
         if burst.lost:
             found["processes lost"] = found.get("processes lost", 0) + 1
+        if response_bytes is None:
+            continue
         mean = burst.bytes / burst.requests if burst.requests else 0
         if abs(mean - response_bytes) > 0.01 * response_bytes:
             found["length"] = found.get("length", 0) + 1
@@ -103,9 +106,9 @@ def cells(name, results):
     )
 
 
-def text_table(results):
+def text_table(load, results):
     """For a terminal: columns aligned, names left, figures right."""
-    rows = [COLUMNS] + [cells(name, results) for name in results]
+    rows = [columns(load)] + [cells(name, results) for name in results]
     widths = [max(map(len, column)) for column in zip(*rows)]
     return "\n".join(
         "  ".join(cell.ljust(width) if column == 0 else cell.rjust(width)
@@ -115,7 +118,8 @@ def text_table(results):
 
 def markdown(load, results, facts, notes):
     """The whole result of one load as a page."""
-    rows = [COLUMNS, ["---"] + ["---:"] * (len(COLUMNS) - 1)]
+    head = columns(load)
+    rows = [head, ["---"] + ["---:"] * (len(head) - 1)]
     rows += [cells(name, results) for name in results]
     table = "\n".join("| " + " | ".join(row) + " |" for row in rows)
     lines = [f"# {load.name}: {load.title}", "", table, ""]

@@ -1,7 +1,8 @@
 """The two tables of the bench: the servers and the loads.
 
 A new peer is one more Server (and a line in requirements.txt), a new load
-one more Load (and a module in apps/).  Nothing else knows their names.
+one more Load (and a module in apps/).  Nothing else knows their names.  Those
+of WebSockets are in talks.py.
 """
 
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ class Place:
     bench: Path   # tools/bench: the servers' working directory
     venv: Path    # the peers' virtual environment
     floor: Path
+    wsload: Path
     shoal: Path
 
 
@@ -38,6 +40,7 @@ class Load:
     depth: int = 1           # requests that wrk sends at once
     threads: int = 1         # of the server, for calls that block
     floor: bool = True       # it answers one request a read, and at once
+    unit = "req"
 
     @property
     def target(self):
@@ -59,6 +62,8 @@ class Server:
     program: Callable[[Place], Path]
     options: Callable[[Load, int], list]    # of a load and a port
     package: str = ""                       # PyPI's name, if it is there
+    needs: str = ""                         # a program of the system's
+    workers: int = 1                        # more than one: on both CPUs
 
     def command(self, place, load, port):
         return [str(self.program(place)), *self.options(load, port)]
