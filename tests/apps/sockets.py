@@ -209,6 +209,7 @@ async def bad(scope, receive, send):
 async def show_scope(scope, receive, send):
     await accept(scope, receive, send)
     shown = dict(scope, headers=len(scope["headers"]))
+    shown["shoal.connection"] = type(shown["shoal.connection"]).__name__
     for key in ("raw_path", "query_string"):
         shown[key] = shown[key].decode()
     await send({"type": "websocket.send", "text": json.dumps(shown)})

@@ -57,7 +57,7 @@ def test_every_response_has_a_line(interface):
 @pytest.mark.asan
 def test_a_client_that_leaves_has_a_line(events):
     with Server("mux:asgi", "--access-log", "--access-log-fmt", FORMAT,
-            env={"EVENTS": events}) as server:
+            "--graceful-timeout", "1", env={"EVENTS": events}) as server:
         with server.connect() as c:
             c.request("GET", "/slow/?s=60")
             events.wait("begin")

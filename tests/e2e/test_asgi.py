@@ -40,6 +40,7 @@ def test_the_scope(server):
     assert re.match(r"2\.\d$", asgi["spec_version"]), asgi
     assert scope.pop("extensions", {}) is not None
     assert scope.pop("state", {}) == {}
+    assert scope.pop("shoal.connection") == "Exchange"
     assert scope == {
         "type": "http", "http_version": "1.1", "method": "PATCH",
         "scheme": "http", "path": "/a", "root_path": "",

@@ -28,7 +28,7 @@ def notes(server):
 def test_the_extensions_are_named(server):
     assert server.json("/extensions") == ["http.response.early_hint",
         "http.response.pathsend", "http.response.trailers",
-        "http.response.zerocopysend"]
+        "http.response.zerocopysend", "shoal.broadcast"]
 
 
 # Files

@@ -144,7 +144,8 @@ def test_the_scope(server):
         "path": "/scope", "raw_path": "/scope", "query_string": "a=%20b",
         "root_path": "", "headers": 7, "subprotocols": ["x", "y", "z"],
         "client": ["127.0.0.1", port], "server": ["127.0.0.1", server.port],
-        "extensions": {"websocket.http.response": {}}}, scope
+        "extensions": {"websocket.http.response": {}, "shoal.broadcast": {}},
+        "shoal.connection": "Exchange"}, scope
     assert c.recv_close() == (1000, "")
 
 
