@@ -66,6 +66,10 @@ unsigned char *ws_deflate_pack(struct ws_deflate *d, const void *p, size_t n,
     size_t *packed);
 
 /*
+ * A client that refers further back than its window is not always found out:
+ * zlib sees that only where those bytes came by an earlier call.  What it gets
+ * then is what it meant.
+ *
  * Inflates from *p (*n bytes left) to at most *room bytes at <to>; all three
  * are moved on.  1: there may be more for the same input; 0: the input is
  * used up; -EINVAL: it is no deflate; -ENOMEM.

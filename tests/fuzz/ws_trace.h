@@ -86,12 +86,17 @@ trace_pieces(struct blob *t, struct ws *w, const uint8_t *p, size_t n,
 	}
 }
 
-/* Whether two are the same; says what they are if not. */
+static inline bool
+is_same(const struct blob *a, const struct blob *b)
+{
+	return a->n == b->n && (a->n == 0 || !memcmp(a->p, b->p, a->n));
+}
+
+/* Two have to be the same; says what they are if not. */
 static inline void
 trace_same(const struct blob *got, const struct blob *want)
 {
-	if (OK(got->n == want->n && (got->n == 0 ||
-	    !memcmp(got->p, want->p, got->n))))
+	if (OK(is_same(got, want)))
 		return;
 	fprintf(stderr, "got  %.*s\nwant %.*s\n", (int)MIN(got->n, 2000u),
 	    got->n ? got->p : "", (int)MIN(want->n, 2000u),
