@@ -9,6 +9,7 @@ import subprocess
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 OPTDOC = runpy.run_path(str(ROOT / "tools" / "optdoc"))
+FIGURES = runpy.run_path(str(ROOT / "tools" / "bench" / "figures"))
 
 
 def help_text():
@@ -23,6 +24,14 @@ def test_options_are_those_of_the_binary():
     tables = README.split(begin)[1].split(end)[0]
     assert tables == OPTDOC["markdown"](help_text()), \
         "run tools/optdoc build/shoal README.md"
+
+
+def test_figures_are_those_of_the_results():
+    begin, end = FIGURES["BEGIN"], FIGURES["END"]
+    assert README.count(begin) == README.count(end) == 1
+    table = README.split(begin)[1].split(end)[0]
+    assert table == FIGURES["markdown"](FIGURES["RESULTS"]), \
+        "run tools/bench/figures README.md"
 
 
 def test_every_row_of_the_source_is_in_the_table():

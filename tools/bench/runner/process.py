@@ -144,6 +144,18 @@ class Process:
         """CPU seconds so far, a dictionary by pid."""
         return {pid: cpu_seconds(pid) for pid in self.pids()}
 
+    def rest(self):
+        """Stop, until wake(): it would take CPU time from others."""
+        self.signal(signal.SIGSTOP)
+
+    def wake(self):
+        self.signal(signal.SIGCONT)
+
+    def signal(self, number):
+        for pid in self.pids():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+
     def pss_bytes(self):
         """The tree's proportional set size, were it alone on the machine.
 
@@ -209,10 +221,9 @@ class Process:
         """End the tree: its leader politely, whoever is left not."""
         with signals_held():
             self.popen.terminate()
+            self.wake()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.popen.wait(STOP_SECONDS)
-            for pid in self.pids():
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+            self.signal(signal.SIGKILL)
             self.popen.wait()
             self.log.close()
