@@ -55,15 +55,15 @@ get(struct chunk_pool *p)
 			return NULL;
 	}
 	c->next = NULL;
-	c->seg = NULL;
+	c->kind = CHUNK_OWN;
 	c->start = 0;
 	c->end = 0;
 	return c;
 }
 
-/* One that refers to <g>, which is held from now on. */
+/* One without data, which refers to nothing yet. */
 static struct chunk *
-get_ref(struct chunk_pool *p, struct seg *g)
+get_ref(struct chunk_pool *p, enum chunk_kind kind, uint64_t at)
 {
 	struct chunk *c = p->free_ref;
 
@@ -76,8 +76,9 @@ get_ref(struct chunk_pool *p, struct seg *g)
 			return NULL;
 	}
 	c->next = NULL;
-	c->seg = g;
-	seg_ref(g);
+	c->kind = kind;
+	c->start = at;
+	c->end = at;
 	return c;
 }
 
@@ -93,8 +94,8 @@ is_kept(const struct chunk_pool *p, const struct chunk *c)
 static bool
 is_kept(const struct chunk_pool *p, const struct chunk *c)
 {
-	return c->seg ? p->n_free_ref < CHUNK_REFS_MAX :
-	    p->n_free < CHUNK_POOL_MAX;
+	return c->kind == CHUNK_OWN ? p->n_free < CHUNK_POOL_MAX :
+	    p->n_free_ref < CHUNK_REFS_MAX;
 }
 #endif
 
@@ -103,17 +104,20 @@ put(struct chunk_pool *p, struct chunk *c)
 {
 	bool kept = is_kept(p, c);
 
-	seg_unref(c->seg);
+	if (c->kind == CHUNK_SEG)
+		seg_unref(c->seg);
+	else if (c->kind == CHUNK_FILE)
+		file_unref(c->file);
 	if (!kept) {
 		mem_free(c);
-	} else if (c->seg) {
-		c->next = p->free_ref;
-		p->free_ref = c;
-		p->n_free_ref++;
-	} else {
+	} else if (c->kind == CHUNK_OWN) {
 		c->next = p->free;
 		p->free = c;
 		p->n_free++;
+	} else {
+		c->next = p->free_ref;
+		p->free_ref = c;
+		p->n_free_ref++;
 	}
 }
 
@@ -144,7 +148,8 @@ bytes_put_slow(struct bytes *b, struct chunk_pool *p, const void *data,
     size_t n)
 {
 	const size_t whole = sizeof(((struct chunk *)0)->data);
-	size_t tail = b->tail && !b->tail->seg ? whole - b->tail->end : 0;
+	size_t tail = b->tail && b->tail->kind == CHUNK_OWN ?
+	    whole - b->tail->end : 0;
 	const unsigned char *from = data;
 	struct bytes more;
 
@@ -163,7 +168,7 @@ bytes_put_slow(struct bytes *b, struct chunk_pool *p, const void *data,
 		size_t k = MIN(tail, n);
 
 		memcpy(b->tail->data + b->tail->end, from, k);
-		b->tail->end += (uint32_t)k;
+		b->tail->end += k;
 		from += k;
 	}
 	for (struct chunk *c = more.head, *next; c; c = next) {
@@ -173,7 +178,7 @@ bytes_put_slow(struct bytes *b, struct chunk_pool *p, const void *data,
 		next = c->next;
 		c->next = NULL;
 		memcpy(c->data, from, k);
-		c->end = (uint32_t)k;
+		c->end = k;
 		from += k;
 		link_tail(b, c);
 	}
@@ -185,21 +190,41 @@ int
 bytes_refer(struct bytes *b, struct chunk_pool *p, struct seg *g,
     const void *from, size_t n)
 {
-	uint32_t at = (uint32_t)((const unsigned char *)from - g->data);
+	size_t at = (size_t)((const unsigned char *)from - g->data);
 	struct chunk *t = b->tail;
 
 	BUG_ON_HOT(at > g->size || n > g->size - at);
 	if (n == 0)
 		return 0;
-	if (!t || t->seg != g || t->end != at) {
-		t = get_ref(p, g);
+	if (!t || t->kind != CHUNK_SEG || t->seg != g || t->end != at) {
+		t = get_ref(p, CHUNK_SEG, at);
 		if (!t)
 			return -ENOMEM;
-		t->start = at;
-		t->end = at;
+		t->seg = g;
+		seg_ref(g);
 		link_tail(b, t);
 	}
-	t->end += (uint32_t)n;
+	t->end += n;
+	b->len += n;
+	return 0;
+}
+
+int
+bytes_refer_file(struct bytes *b, struct chunk_pool *p, struct file *f,
+    uint64_t at, size_t n)
+{
+	struct chunk *t = b->tail;
+
+	if (n == 0)
+		return 0;
+	if (!t || t->kind != CHUNK_FILE || t->file != f || t->end != at) {
+		t = get_ref(p, CHUNK_FILE, at);
+		if (!t)
+			return -ENOMEM;
+		t->file = file_ref(f);
+		link_tail(b, t);
+	}
+	t->end += n;
 	b->len += n;
 	return 0;
 }
@@ -210,7 +235,7 @@ bytes_reserve(struct bytes *b, struct chunk_pool *p, size_t n)
 	struct chunk *t = b->tail;
 
 	BUG_ON_HOT(n > sizeof(t->data));
-	if (!t || t->seg || sizeof(t->data) - t->end < n) {
+	if (!t || t->kind != CHUNK_OWN || sizeof(t->data) - t->end < n) {
 		t = get(p);
 		if (!t)
 			return NULL;
@@ -225,6 +250,8 @@ bytes_iov(const struct bytes *b, struct iovec *iov, int max)
 	int n = 0;
 
 	for (struct chunk *c = b->head; c && n < max; c = c->next) {
+		if (c->kind == CHUNK_FILE)
+			break;
 		if (c->end == c->start)
 			continue;
 		iov[n].iov_base = (void *)(uintptr_t)(chunk_data(c) +
@@ -244,7 +271,7 @@ bytes_drop(struct bytes *b, struct chunk_pool *p, size_t n)
 		struct chunk *c = b->head;
 		size_t k = MIN(n, (size_t)(c->end - c->start));
 
-		c->start += (uint32_t)k;
+		c->start += k;
 		n -= k;
 		/* A reserved but empty tail stays only while bytes wait. */
 		if (c->start < c->end)

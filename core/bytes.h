@@ -7,9 +7,11 @@
  * leave at the head; a queue that is empty holds no chunk, so an idle
  * connection costs none.  Bytes that lie in a segment (core/seg.h) may be
  * referred to instead: they have their place among the others, and those that
- * follow each other in the segment are one piece.  The bound is the caller's:
- * it asks bytes_len() before it appends, and stops reading whatever fills the
- * queue (back-pressure).
+ * follow each other in the segment are one piece.  So may a file's
+ * (core/file.h), which are not in memory at all: only an output has such, and
+ * they leave by sendfile().  The bound is the caller's: it asks
+ * bytes_len() before it appends, and stops reading whatever fills the queue
+ * (back-pressure).
  *
  * Thread: the one that holds the shard's token; pool and queues are of one
  * shard.  Chunks go back to the pool in last-in first-out order, so the same
@@ -24,17 +26,24 @@
 #include <string.h>
 #include <sys/uio.h>
 
+#include "core/file.h"
 #include "core/seg.h"
 
 /* Holds the usual response in one piece, and wastes little on an idle peer. */
 #define CHUNK_SIZE 8192
 
+enum chunk_kind { CHUNK_OWN, CHUNK_SEG, CHUNK_FILE };
+
 struct chunk {
 	struct chunk *next;
-	struct seg *seg;	/* whose bytes these are; NULL: its own */
-	uint32_t start;		/* first byte not yet taken, in data */
-	uint32_t end;		/* one behind the last byte, in data */
-	unsigned char data[CHUNK_SIZE - 24];	/* not there if <seg> is */
+	union {
+		struct seg *seg;
+		struct file *file;
+	};
+	enum chunk_kind kind;	/* whose bytes these are */
+	uint64_t start;		/* first byte not yet taken, in its data */
+	uint64_t end;		/* one behind the last byte, in its data */
+	unsigned char data[CHUNK_SIZE - 40];	/* only if they are its own */
 };
 
 struct chunk_pool {
@@ -84,12 +93,12 @@ bytes_put(struct bytes *b, struct chunk_pool *p, const void *data, size_t n)
 {
 	struct chunk *t = b->tail;
 
-	if (__builtin_expect(!t || t->seg ||
+	if (__builtin_expect(!t || t->kind != CHUNK_OWN ||
 	    sizeof(t->data) - t->end < n, 0))
 		return bytes_put_slow(b, p, data, n);
 	if (n > 0)
 		memcpy(t->data + t->end, data, n);
-	t->end += (uint32_t)n;
+	t->end += n;
 	b->len += n;
 	return 0;
 }
@@ -100,6 +109,9 @@ bytes_put(struct bytes *b, struct chunk_pool *p, const void *data, size_t n)
  */
 int bytes_refer(struct bytes *b, struct chunk_pool *p, struct seg *g,
     const void *from, size_t n);
+/* The same of <n> bytes of <f> from <at> on. */
+int bytes_refer_file(struct bytes *b, struct chunk_pool *p, struct file *f,
+    uint64_t at, size_t n);
 
 /*
  * Room for <n> bytes in one piece (n <= sizeof(chunk.data)) at the tail, to be
@@ -110,21 +122,37 @@ unsigned char *bytes_reserve(struct bytes *b, struct chunk_pool *p, size_t n);
 static inline void
 bytes_commit(struct bytes *b, size_t n)
 {
-	b->tail->end += (uint32_t)n;
+	b->tail->end += n;
 	b->len += n;
 }
 
-/* Up to <max> pieces from the head, for writev(); the number filled. */
+/*
+ * Up to <max> pieces from the head, for writev(); the number filled.  None
+ * behind a file's, where bytes_file() is to be asked.
+ */
 int bytes_iov(const struct bytes *b, struct iovec *iov, int max);
 
-/* Where a chunk's bytes lie. */
+/* The file that the queue begins with: <*n> bytes from <*at> on; or NULL. */
+static inline struct file *
+bytes_file(const struct bytes *b, uint64_t *at, size_t *n)
+{
+	const struct chunk *c = b->head;
+
+	if (!c || c->kind != CHUNK_FILE)
+		return NULL;
+	*at = c->start;
+	*n = c->end - c->start;
+	return c->file;
+}
+
+/* Where a chunk's bytes lie, which is not a file's. */
 static inline const unsigned char *
 chunk_data(const struct chunk *c)
 {
-	return c->seg ? c->seg->data : c->data;
+	return c->kind == CHUNK_SEG ? c->seg->data : c->data;
 }
 
-/* The first piece, not copied; empty when the queue is. */
+/* The first piece, in memory, not copied; empty when the queue is. */
 static inline struct iovec
 bytes_first(const struct bytes *b)
 {
@@ -137,7 +165,7 @@ bytes_first(const struct bytes *b)
 /* Forgets the first <n> bytes, n <= bytes_len(). */
 void bytes_drop(struct bytes *b, struct chunk_pool *p, size_t n);
 
-/* Copies out and forgets up to <n> bytes; the number copied. */
+/* Copies out and forgets up to <n> bytes, in memory; the number copied. */
 size_t bytes_take(struct bytes *b, struct chunk_pool *p, void *to, size_t n);
 
 #endif

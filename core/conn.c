@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -21,6 +22,8 @@
 #define READ_BUDGET (256u << 10)
 /* Pieces of one send; more wait for the next. */
 #define IOV_MAX_SEND 32
+/* One read of a file that cannot go by sendfile(). */
+#define FILE_PIECE (32u << 10)
 /* Who does not take what is sent is looked after so often. */
 #define LOOK_NS (200 * NS_PER_MS)
 /* A polite close ends after this long, or this much thrown away. */
@@ -39,15 +42,28 @@ plain_recv(struct conn *c, void *buf, size_t n)
 }
 
 static ssize_t
-plain_sendv(struct conn *c, const struct iovec *iov, int n)
+plain_sendv(struct conn *c, const struct iovec *iov, int n, bool more)
 {
+	int flags = MSG_NOSIGNAL | (more ? MSG_MORE : 0);
 	struct msghdr m = { .msg_iov = (struct iovec *)(uintptr_t)iov,
 		.msg_iovlen = (size_t)n };
 	ssize_t k;
 
 	do
 		k = n == 1 ? send(c->io.fd, iov->iov_base, iov->iov_len,
-		    MSG_NOSIGNAL) : sendmsg(c->io.fd, &m, MSG_NOSIGNAL);
+		    flags) : sendmsg(c->io.fd, &m, flags);
+	while (k == -1 && errno == EINTR);
+	return k == -1 ? -errno : k;
+}
+
+static ssize_t
+plain_sendfile(struct conn *c, int fd, uint64_t at, size_t n)
+{
+	off_t from = (off_t)at;
+	ssize_t k;
+
+	do
+		k = sendfile(c->io.fd, fd, &from, n);
 	while (k == -1 && errno == EINTR);
 	return k == -1 ? -errno : k;
 }
@@ -61,6 +77,7 @@ plain_close(struct conn *c)
 const struct xport_ops xport_plain = {
 	.recv = plain_recv,
 	.sendv = plain_sendv,
+	.sendfile = plain_sendfile,
 	.close = plain_close,
 	.name = { "http", 4 },
 };
@@ -407,6 +424,14 @@ conn_refer(struct conn *c, struct seg *g, const void *data, size_t n)
 		    n));
 }
 
+void
+conn_refer_file(struct conn *c, struct file *f, uint64_t at, size_t n)
+{
+	if (c->state < CONN_LINGER)
+		appended(c, bytes_refer_file(&c->out, &c->shard->chunks, f, at,
+		    n));
+}
+
 unsigned char *
 conn_reserve(struct conn *c, size_t n)
 {
@@ -434,6 +459,60 @@ conn_dirty(struct conn *c)
 		list_add_tail(&c->shard->dirty, &c->dirty);
 }
 
+/* The pieces in memory that it begins with; the bytes that were asked for. */
+static ssize_t
+send_pieces(struct conn *c, size_t *want)
+{
+	struct iovec iov[IOV_MAX_SEND];
+	int n = bytes_iov(&c->out, iov, IOV_MAX_SEND);
+
+	*want = 0;
+	for (int i = 0; i < n; i++)
+		*want += iov[i].iov_len;
+	return c->xport->sendv(c, iov, n, *want < bytes_len(&c->out));
+}
+
+static ssize_t
+send_copied(struct conn *c, const struct file *f, uint64_t at, size_t *want)
+{
+	unsigned char piece[FILE_PIECE];
+	struct iovec v = { piece, 0 };
+	ssize_t k;
+
+	do
+		k = pread(f->fd, piece, MIN(*want, sizeof(piece)), (off_t)at);
+	while (k == -1 && errno == EINTR);
+	if (k <= 0) {
+		int err = k == 0 ? 0 : errno;
+		char path[FILE_TEXT];
+
+		log_err(&c->shard->log, "A response was cut: %s: %s",
+		    file_path(f, path), err ? strerror(err) :
+		    "the file became shorter while it was sent");
+		return -EIO;
+	}
+	v.iov_len = (size_t)k;
+	*want = v.iov_len;
+	return c->xport->sendv(c, &v, 1, false);
+}
+
+/*
+ * The piece of a file that it begins with.  One that was sent in part is tried
+ * again: it may be the file that had no more, and not the socket that is full.
+ * After any error it is read: not every file system has a sendfile(), and which
+ * of the two has failed is known then.
+ */
+static ssize_t
+send_file(struct conn *c, const struct file *f, uint64_t at, size_t *want)
+{
+	ssize_t k = c->xport->sendfile ?
+	    c->xport->sendfile(c, f->fd, at, *want) : 0;
+
+	if (k > 0)
+		*want = (size_t)k;
+	return k > 0 || k == -EAGAIN ? k : send_copied(c, f, at, want);
+}
+
 /* Sends what it can; false when the connection ended over it. */
 static bool
 send_out(struct conn *c)
@@ -441,18 +520,20 @@ send_out(struct conn *c)
 	struct shard *s = c->shard;
 
 	while (c->writable && bytes_len(&c->out) > 0) {
-		struct iovec iov[IOV_MAX_SEND];
-		int n = bytes_iov(&c->out, iov, IOV_MAX_SEND);
-		size_t want = 0;
-		ssize_t k;
+		uint64_t at;
+		size_t want;
+		struct file *f = bytes_file(&c->out, &at, &want);
+		ssize_t k = f ? send_file(c, f, at, &want) :
+		    send_pieces(c, &want);
 
-		for (int i = 0; i < n; i++)
-			want += iov[i].iov_len;
-		k = c->xport->sendv(c, iov, n);
 		if (k == -EAGAIN)
 			k = 0;
 		if (k < 0) {
-			die(c);
+			/* A cut file's client must not take it for whole. */
+			if (f)
+				conn_reset(c);
+			else
+				die(c);
 			return false;
 		}
 		bytes_drop(&c->out, &s->chunks, (size_t)k);

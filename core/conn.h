@@ -44,6 +44,7 @@
 #include "core/timer.h"
 
 struct conn;
+struct file;
 struct req;
 struct res;
 struct seg;
@@ -57,11 +58,14 @@ struct shard;
 /*
  * Transport: bytes in and out of the socket.  Plain TCP here, TLS in tls/.
  * recv: bytes, 0 for the peer's end, -EAGAIN, or another -errno that ends the
- * connection.  sendv alike.  close: frees what the transport holds.
+ * connection.  sendv alike; <more>: other bytes follow at once.  sendfile: up
+ * to <n> bytes of a file; NULL: they are read and go by sendv.  close: frees
+ * what the transport holds.
  */
 struct xport_ops {
 	ssize_t (*recv)(struct conn *, void *, size_t);
-	ssize_t (*sendv)(struct conn *, const struct iovec *, int);
+	ssize_t (*sendv)(struct conn *, const struct iovec *, int, bool more);
+	ssize_t (*sendfile)(struct conn *, int fd, uint64_t at, size_t n);
 	void (*close)(struct conn *);
 	struct str name;		/* "http" or "https": the scheme */
 };
@@ -97,6 +101,7 @@ struct proto_ops {
 	/* See res.h; called through its functions only. */
 	int (*respond)(struct req *, struct res *);
 	size_t (*write)(struct req *, const void *, size_t);
+	size_t (*write_file)(struct req *, struct file *, uint64_t, size_t);
 	/* The same of all of it: the caller knows a bound. */
 	void (*push)(struct req *, const void *, size_t);
 	/* An interim response: the fields of <h>, if the peer can have one. */
@@ -154,6 +159,8 @@ int conn_open(struct shard *s, int fd, const struct peer *peer,
 void conn_put(struct conn *c, const void *data, size_t n);
 /* The same of bytes in <g>, which stay as they are: not copied, but held. */
 void conn_refer(struct conn *c, struct seg *g, const void *data, size_t n);
+/* The same of <n> bytes of a file. */
+void conn_refer_file(struct conn *c, struct file *f, uint64_t at, size_t n);
 /* Room for <n> bytes in one piece, then conn_commit(); NULL: it is ending. */
 unsigned char *conn_reserve(struct conn *c, size_t n);
 void conn_commit(struct conn *c, size_t n);

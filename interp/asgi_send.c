@@ -386,7 +386,8 @@ send_path(struct exchange *ex, PyObject *type, PyObject *msg)
 	Py_DECREF(path);
 	if (fd < 0)
 		return -1;
-	feed_open_file(&ex->body, fd, 0, size);
+	if (feed_open_file(&ex->body, fd, 0, size) == -1)
+		return -1;
 	ex->more = false;
 	return send_feed(ex);
 }
@@ -472,7 +473,8 @@ send_file(struct exchange *ex, PyObject *type, PyObject *msg)
 	/* Without an offset the file goes on behind what was sent. */
 	if (offset == -1)
 		lseek(theirs, to, SEEK_SET);
-	feed_open_file(&ex->body, fd, (uint64_t)from, (uint64_t)to);
+	if (feed_open_file(&ex->body, fd, (uint64_t)from, (uint64_t)to) == -1)
+		return -1;
 	ex->more = more;
 	return send_feed(ex);
 }

@@ -6,14 +6,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/file.h"
 #include "core/util.h"
 #include "proto/req.h"
 #include "proto/res.h"
-
-/* One read of a file; it is copied once more, into the output. */
-#define FILE_PIECE (64u << 10)
-/* A full output is asked with this much, so that room() will be called. */
-#define ASK 1024
 
 int
 feed_open(struct feed *f, PyObject *data)
@@ -59,40 +55,47 @@ feed_open_path(const char *path, uint64_t *size)
 	return fd;
 }
 
-void
+int
 feed_open_file(struct feed *f, int fd, uint64_t from, uint64_t to)
 {
+	f->file = file_new(fd);
+	if (!f->file) {
+		PyErr_NoMemory();
+		return -1;
+	}
 	f->kind = FEED_FILE;
-	f->fd = fd;
 	f->at = from;
 	f->end = to;
+	return 0;
+}
+
+/* The whole of what is left, if it is small and there is space for it. */
+static int
+push_small(struct feed *f, struct req *r)
+{
+	char piece[FEED_SMALL];
+	size_t n = f->end - f->at;
+	ssize_t got;
+
+	do
+		got = pread(f->file->fd, piece, n, (off_t)f->at);
+	while (got == -1 && errno == EINTR);
+	if (got < (ssize_t)n)
+		return -1;
+	f->at += res_write(r, piece, n);
+	return f->at == f->end;
 }
 
 static int
 push_file(struct feed *f, struct req *r)
 {
-	char piece[FILE_PIECE];
-
 	/* Nobody would see it. */
 	if (!r->conn || r->res.no_body)
 		return 1;
-	while (f->at < f->end) {
-		size_t n = MIN(sizeof(piece), f->end - f->at);
-		size_t space = res_space(r), took;
-		ssize_t got;
-
-		got = pread(f->fd, piece, MIN(n, MAX(space, (size_t)ASK)),
-		    (off_t)f->at);
-		if (got == -1 && errno == EINTR)
-			continue;
-		if (got <= 0)
-			return -1;
-		took = res_write(r, piece, (size_t)got);
-		f->at += took;
-		if (took < (size_t)got)
-			return 0;
-	}
-	return 1;
+	if (f->end - f->at <= MIN((size_t)FEED_SMALL, res_space(r)))
+		return push_small(f, r);
+	f->at += res_write_file(r, f->file, f->at, f->end - f->at);
+	return f->at == f->end;
 }
 
 int
@@ -111,6 +114,6 @@ feed_drop(struct feed *f)
 	if (f->kind == FEED_BUFFER)
 		PyBuffer_Release(&f->buf);
 	else if (f->kind == FEED_FILE)
-		close(f->fd);
+		file_unref(f->file);
 	f->kind = FEED_NONE;
 }

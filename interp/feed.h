@@ -5,7 +5,8 @@
  *
  * What does not fit into the output at once is not copied: the object is held,
  * the file kept open, and feed_push() called again from app_ops->room().  A
- * zeroed feed is an empty one.
+ * file's bytes are not read here at all, but for a small one's: read, it leaves
+ * with its head by one send.  A zeroed feed is an empty one.
  *
  * Thread: the GIL's and the shard's token's holder.  Owner: whoever embeds it,
  * who calls feed_drop() before its memory goes.
@@ -19,13 +20,17 @@
 #include "core/str.h"
 #include "interp/py.h"
 
+/* A file up to this is read and copied: that costs less than sendfile(). */
+#define FEED_SMALL (8u << 10)
+
+struct file;
 struct req;
 
 enum feed_kind { FEED_NONE, FEED_BUFFER, FEED_FILE };
 
 struct feed {
 	Py_buffer buf;			/* FEED_BUFFER */
-	int fd;				/* FEED_FILE, ours */
+	struct file *file;		/* FEED_FILE */
 	uint8_t kind;
 	uint64_t at;			/* the next byte: index, or offset */
 	uint64_t end;			/* one behind the last */
@@ -38,8 +43,11 @@ int feed_open(struct feed *f, PyObject *data);
  * -EISDIR for what is no file.
  */
 int feed_open_path(const char *path, uint64_t *size);
-/* Takes over <fd> for the bytes [from, to) of it. */
-void feed_open_file(struct feed *f, int fd, uint64_t from, uint64_t to);
+/*
+ * Takes over <fd>, also on failure, for the bytes [from, to) of it.  -1 with an
+ * exception.
+ */
+int feed_open_file(struct feed *f, int fd, uint64_t from, uint64_t to);
 /*
  * Writes what there is space for.  1: all is taken, or would go nowhere;
  * 0: room() will tell when to go on; -1: the file cannot be read to <end>.

@@ -1,6 +1,6 @@
 /* See LICENSE for the terms. */
 /*
- * RSGI's responses from files: opened here, and read in pieces as the client
+ * RSGI's responses from files: opened here, and sent in pieces as the client
  * takes them (feed.h).  The size is taken once; a file that shrinks while it
  * is sent cuts the response, and one that grows is sent as it was.
  */
@@ -50,11 +50,12 @@ take_file(struct rsgi_proto *p, PyObject *path, uint64_t *size)
 static PyObject *
 send_file(struct rsgi_proto *p, int fd, uint64_t from, uint64_t to)
 {
+	if (feed_open_file(&p->feed, fd, from, to) == -1)
+		return NULL;
 	if (rsgi_start(p, to - from) == -1) {
-		close(fd);
+		feed_drop(&p->feed);
 		return NULL;
 	}
-	feed_open_file(&p->feed, fd, from, to);
 	rsgi_send_feed(p);
 	Py_RETURN_NONE;
 }

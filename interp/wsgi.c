@@ -126,7 +126,9 @@ send_some(struct call *c)
 	}
 	if (c->whole)
 		res_last(r, c->n - c->at);
-	c->at += res_write(r, c->data + c->at, c->n - c->at);
+	c->at += c->file ?
+	    res_write_file(r, c->file, c->from + c->at, c->n - c->at) :
+	    res_write(r, c->data + c->at, c->n - c->at);
 	if (c->at < c->n)
 		return false;
 	if (c->whole && !c->complete) {
@@ -480,8 +482,9 @@ check_block(struct call *c)
 	return 0;
 }
 
-int
-wsgi_write(struct call *c, const char *p, size_t n)
+/* <n> bytes at <p>, or of c->file. */
+static int
+write_block(struct call *c, const char *p, size_t n)
 {
 	bool over = false;
 
@@ -507,6 +510,24 @@ wsgi_write(struct call *c, const char *p, size_t n)
 		return -1;
 	}
 	return c->lost ? raise_left() : 0;
+}
+
+int
+wsgi_write(struct call *c, const char *p, size_t n)
+{
+	return write_block(c, p, n);
+}
+
+int
+wsgi_write_file(struct call *c, struct file *f, uint64_t at, size_t n)
+{
+	int err;
+
+	c->file = f;
+	c->from = at;
+	err = write_block(c, NULL, n);
+	c->file = NULL;
+	return err;
 }
 
 static int

@@ -29,6 +29,7 @@
 #include "proto/app.h"
 #include "proto/res.h"
 
+struct file;
 struct pystate;
 struct req;
 struct shard;
@@ -66,6 +67,8 @@ struct call {
 	/* Thread, and holder while the thread waits. */
 	enum call_wish asked;		/* by the letter */
 	const char *data;		/* WISH_WRITE, WISH_END: to be sent */
+	struct file *file;		/* WISH_WRITE: or of this, */
+	uint64_t from;			/* ... from here on */
 	size_t n;
 	size_t at;
 	struct res *hint;		/* WISH_HINT: 103's fields */
@@ -138,6 +141,8 @@ int wsgi_send_file(struct call *c, PyObject *wrapper);
 void wsgi_hint(struct call *c, struct res *h);
 /* wsgi.c, for wsgi_io.c and wsgi_file.c: sends a block; -1: exception. */
 int wsgi_write(struct call *c, const char *p, size_t n);
+/* The same of <n> bytes of <f> from <at> on. */
+int wsgi_write_file(struct call *c, struct file *f, uint64_t at, size_t n);
 /* Has the next block of the body in c->in; 1, 0 at its end, -1. */
 int wsgi_fill(struct call *c);
 

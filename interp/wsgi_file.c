@@ -2,7 +2,7 @@
 /*
  * wsgi.file_wrapper (PEP 3333, "Optional Platform-Specific File Handling"):
  * an iterable over a file's blocks, which the server sends without asking it
- * for any where the file is a plain one on disk.
+ * for any where the file is a plain one on disk: by sendfile().
  *
  * Plain is only what io.open() gives in binary mode.  Others have a fileno(),
  * too (gzip's is that of the compressed file), but not its bytes.
@@ -10,17 +10,17 @@
  * Thread: a WSGI thread with the GIL, without the token.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "core/mem.h"
+#include "core/file.h"
 #include "core/util.h"
+#include "interp/feed.h"
 #include "interp/state.h"
 #include "interp/wsgi.h"
 
 #define BLOCK 8192
-/* One read of a plain file, which is copied once more, into the output. */
-#define PIECE (64u << 10)
 
 struct wrapper {
 	PyObject_HEAD
@@ -205,19 +205,21 @@ plain_file(PyObject *file, off_t *at, off_t *end)
 	return fd;
 }
 
+/* One that leaves with its head by one send. */
 static int
-send_piece(struct call *c, int fd, char *buf, size_t n, off_t at)
+send_small(struct call *c, int fd, off_t at, size_t n)
 {
+	char piece[FEED_SMALL];
 	ssize_t got;
 
 	Py_BEGIN_ALLOW_THREADS
 	do
-		got = pread(fd, buf, n, at);
+		got = pread(fd, piece, n, at);
 	while (got == -1 && errno == EINTR);
 	Py_END_ALLOW_THREADS
-	if (got > 0)
-		return wsgi_write(c, buf, (size_t)got) == -1 ? -1 : (int)got;
-	if (got == 0)
+	if (got == (ssize_t)n)
+		return wsgi_write(c, piece, n);
+	if (got >= 0)
 		PyErr_SetString(PyExc_OSError, "the file has become shorter "
 		    "while it was sent");
 	else
@@ -225,12 +227,32 @@ send_piece(struct call *c, int fd, char *buf, size_t n, off_t at)
 	return -1;
 }
 
+/* The application may close its own when the last bytes are on their way. */
+static int
+send_large(struct call *c, int fd, off_t at, size_t n)
+{
+	int own = fcntl(fd, F_DUPFD_CLOEXEC, 0), err;
+	struct file *f;
+
+	if (own == -1) {
+		PyErr_SetFromErrno(PyExc_OSError);
+		return -1;
+	}
+	f = file_new(own);
+	if (!f) {
+		PyErr_NoMemory();
+		return -1;
+	}
+	err = wsgi_write_file(c, f, (uint64_t)at, n);
+	file_unref(f);
+	return err;
+}
+
 int
 wsgi_send_file(struct call *c, PyObject *wrapper)
 {
 	off_t at, end;
-	int fd, n = 0;
-	char *buf;
+	int fd, err = 0;
 
 	fd = plain_file(((struct wrapper *)wrapper)->file, &at, &end);
 	if (fd == -1 || !c->has_head)
@@ -242,15 +264,9 @@ wsgi_send_file(struct call *c, PyObject *wrapper)
 		end = MIN(end, at + c->res.length - (off_t)c->sent);
 	if (res_has_no_body(&c->res, c->head))
 		return 1;
-	buf = mem_try(PIECE);
-	if (!buf) {
-		PyErr_NoMemory();
-		return -1;
-	}
-	while (n >= 0 && at < end) {
-		n = send_piece(c, fd, buf, MIN(PIECE, (size_t)(end - at)), at);
-		at += n;
-	}
-	mem_free(buf);
-	return n < 0 ? -1 : 1;
+	if (end - at > FEED_SMALL)
+		err = send_large(c, fd, at, (size_t)(end - at));
+	else if (at < end)
+		err = send_small(c, fd, at, (size_t)(end - at));
+	return err == -1 ? -1 : 1;
 }

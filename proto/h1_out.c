@@ -296,8 +296,9 @@ h1_push(struct req *r, const void *p, size_t n)
 		conn_put(r->conn, p, n);
 }
 
-size_t
-h1_write(struct req *r, const void *p, size_t n)
+/* Of <n> bytes those that there is space for. */
+static size_t
+take(struct req *r, size_t n)
 {
 	struct conn *c = r->conn;
 	size_t space = conn_space(c);
@@ -314,8 +315,35 @@ h1_write(struct req *r, const void *p, size_t n)
 		r->room_owed = true;
 		c->full = true;
 	}
+	return k;
+}
+
+size_t
+h1_write(struct req *r, const void *p, size_t n)
+{
+	size_t k = take(r, n);
+
 	if (k > 0)
 		h1_push(r, p, k);
+	return k;
+}
+
+size_t
+h1_write_file(struct req *r, struct file *f, uint64_t at, size_t n)
+{
+	struct conn *c = r->conn;
+	size_t k = take(r, n);
+	char text[CHUNK_ROOM];
+
+	if (k == 0)
+		return 0;
+	if (!r->res.sent)
+		put_head(r, NULL, 0);
+	if (r->res.chunked)
+		conn_put(c, text, (size_t)(put_size(text, k) - text));
+	conn_refer_file(c, f, at, k);
+	if (r->res.chunked)
+		conn_put(c, "\r\n", 2);
 	return k;
 }
 

@@ -399,19 +399,45 @@ res_excess(const struct req *r, size_t n)
 	return n > left ? n - (size_t)left : 0;
 }
 
+static bool
+goes_nowhere(const struct req *r)
+{
+	return !r->conn || !r->res.started || r->res.ended || r->res.no_body;
+}
+
+/* <took> of <n> bytes are on their way. */
+static void
+note_written(struct req *r, size_t took, size_t n)
+{
+	r->res.written += took;
+	r->res.midway = took < n;
+	if (r->sse && took == n)
+		sse_resume(r);
+}
+
 size_t
 res_write(struct req *r, const void *p, size_t n)
 {
 	size_t took;
 
-	if (!r->conn || !r->res.started || r->res.ended || r->res.no_body)
+	if (goes_nowhere(r))
 		return n;
 	n -= res_excess(r, n);
 	took = r->conn->proto->write(r, p, n);
-	r->res.written += took;
-	r->res.midway = took < n;
-	if (r->sse && took == n)
-		sse_resume(r);
+	note_written(r, took, n);
+	return took;
+}
+
+size_t
+res_write_file(struct req *r, struct file *f, uint64_t at, size_t n)
+{
+	size_t took;
+
+	if (goes_nowhere(r))
+		return n;
+	n -= res_excess(r, n);
+	took = r->conn->proto->write_file(r, f, at, n);
+	note_written(r, took, n);
 	return took;
 }
 

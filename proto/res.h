@@ -24,6 +24,7 @@
 
 #include "core/str.h"
 
+struct file;
 struct req;
 
 /* Bytes of fields that an application may give; beyond: refused. */
@@ -110,6 +111,8 @@ void res_hint(struct req *r, struct res *h);
  * Content-Length are not taken: the caller asks res_excess() first.
  */
 size_t res_write(struct req *r, const void *p, size_t n);
+/* The same of <n> bytes of a file from <at> on, which are not read here. */
+size_t res_write_file(struct req *r, struct file *f, uint64_t at, size_t n);
 /* Bytes of <n> more that a declared Content-Length does not allow. */
 size_t res_excess(const struct req *r, size_t n);
 /*

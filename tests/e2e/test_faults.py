@@ -81,6 +81,30 @@ def test_faults_of_system_calls_change_no_byte(kind, faults, tmp_path):
     assert min(before) > 20, before
 
 
+# Applications that send files, and what they put behind them.
+FILES = {"asgi_ways:asgi": [("/path?path=%s", b""), ("/zero?path=%s", b"|")],
+    "rsgi_ways:rsgi": [("/file?path=%s", b"")],
+    "wsgi_ways:wsgi": [("/file?kind=plain&path=%s", b"")]}
+
+
+@pytest.mark.skipif(not PRELOADS, reason="a sanitizer comes first")
+@pytest.mark.parametrize("app", FILES)
+def test_faults_of_system_calls_change_no_byte_of_a_file(app, faults,
+        tmp_path):
+    counts, env = faults
+    path = tmp_path / "data"
+    with Server(app, env=env) as server:
+        conns = [server.connect(rcvbuf=rcvbuf) for rcvbuf in (4096, None)]
+        for size in (1, 8192, 8193, 200_000, 3_000_000):
+            data = random.Random(size).randbytes(size)
+            path.write_bytes(data)
+            for conn in conns:
+                for url, behind in FILES[app]:
+                    assert conn.get(url % path).body == data + behind
+        before = counted(counts)
+    assert min(before) > 5, before
+
+
 @pytest.mark.skipif(not PRELOADS, reason="a sanitizer comes first")
 def test_faults_of_system_calls_lose_no_shard_and_no_signal(faults,
         tmp_path):

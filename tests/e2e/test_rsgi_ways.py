@@ -303,6 +303,18 @@ def test_a_part_of_a_file(server, start, end):
         assert got.answer() == (206, [TEXT], FILE[start:end])
 
 
+def test_a_part_of_a_file_beyond_4_gib(server, tmp_path):
+    far = 5 << 30
+    with open(tmp_path / "data", "wb") as file:
+        file.seek(far)
+        file.write(b"x" * 100_000 + b"end")
+    with server.connect() as c:
+        got = c.get("/file?start=%d&end=%d&path=%s" % (far - 3,
+            far + 100_003, tmp_path / "data"))
+        assert got.body == b"\0\0\0" + b"x" * 100_000 + b"end"
+        c.assert_open()
+
+
 @pytest.mark.parametrize("path", ["/no/such/file", "/etc", "/dev/null/x",
     "a%00b", "x" * 300, "/dev/null"])
 def test_a_file_that_is_none(server, path):
@@ -313,7 +325,7 @@ def test_a_file_that_is_none(server, path):
 
 
 @pytest.mark.asan
-@pytest.mark.parametrize("size", [0, 1, 65536, 5000000])
+@pytest.mark.parametrize("size", [0, 1, 8192, 8193, 65536, 5000000])
 def test_files_of_any_size(server, tmp_path, size):
     data = os.urandom(size)
     (tmp_path / "data").write_bytes(data)
@@ -330,7 +342,8 @@ def test_a_file_that_shrinks_is_cut(isolation, tmp_path):
     path = tmp_path / "data"
     path.write_bytes(b"x" * 9000000)
     with Server("rsgi_ways:rsgi", "--isolation", isolation) as server:
-        server.expect("shorter than its Content-Length", times=1)
+        server.expect("A response was cut: %s: the file became shorter" %
+            path, times=1)
         with server.connect(rcvbuf=4096) as c:
             c.request("GET", "/file?path=%s" % path)
             assert c.recv_head().one("content-length") == "9000000"

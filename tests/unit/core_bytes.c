@@ -7,6 +7,7 @@
 #include "core/bytes.h"
 
 #include <errno.h>
+#include <fcntl.h>
 
 #include "tests/unit/faults.h"
 #include "tests/unit/t.h"
@@ -357,6 +358,49 @@ a_reference_without_memory_appends_nothing(void)
 }
 
 static void
+a_files_bytes_are_counted_and_not_looked_at(void)
+{
+	struct file *f = file_new(open("/dev/null", O_RDONLY | O_CLOEXEC));
+	const uint64_t far = 5ull << 32;
+	struct iovec v[4];
+	struct bytes b;
+	uint64_t from = 0;
+	size_t n = 0;
+
+	bytes_init(&b);
+	OK(!bytes_file(&b, &from, &n));
+	OK(bytes_put(&b, &pool, in, 10) == 0);
+	OK(bytes_refer_file(&b, &pool, f, far, 0) == 0);
+	OK(bytes_refer_file(&b, &pool, f, far, far) == 0);
+	OK(bytes_refer_file(&b, &pool, f, 2 * far, 1) == 0);
+	OK(bytes_refer_file(&b, &pool, f, 0, 1) == 0);	/* not what is next */
+	OK(bytes_put(&b, &pool, in + 10, 5) == 0);
+	OK(bytes_len(&b) == 10 + far + 2 + 5 && chunks(&b) == 4);
+	/* Up to the file, which is then what it begins with. */
+	OK(bytes_iov(&b, v, 4) == 1 && v[0].iov_len == 10);
+	OK(!bytes_file(&b, &from, &n));
+	bytes_drop(&b, &pool, 10);
+	OK(bytes_iov(&b, v, 4) == 0);
+	OK(bytes_file(&b, &from, &n) == f && from == far && n == far + 1);
+	bytes_drop(&b, &pool, far);
+	OK(bytes_file(&b, &from, &n) == f && from == 2 * far && n == 1);
+	bytes_drop(&b, &pool, 1);
+	OK(bytes_file(&b, &from, &n) == f && from == 0 && n == 1);
+	/* It is open as long as any of its bytes waits. */
+	OK(atomic_load(&f->refs) == 2);
+	bytes_drop(&b, &pool, 1);
+	OK(atomic_load(&f->refs) == 1);
+	OK(bytes_take(&b, &pool, out, 9) == 5);
+	OK(memcmp(out, in + 10, 5) == 0 && !b.head);
+	OK(bytes_refer_file(&b, &pool, f, 0, 1) == 0);
+	bytes_fini(&b, &pool);
+	OK(atomic_load(&f->refs) == 1);
+	n = (size_t)f->fd;
+	file_unref(f);
+	OK(fcntl((int)n, F_GETFD) == -1);
+}
+
+static void
 the_pool_keeps_no_more_references_than_its_bound(void)
 {
 	struct seg *g = new_seg(0);
@@ -418,6 +462,7 @@ tests(void)
 	T(copies_and_references_keep_their_order_at_every_split);
 	T(what_follows_in_a_segment_is_one_piece);
 	T(a_reference_without_memory_appends_nothing);
+	T(a_files_bytes_are_counted_and_not_looked_at);
 	T(the_pool_keeps_no_more_references_than_its_bound);
 	T(the_pool_keeps_no_more_than_its_bound);
 	chunk_pool_fini(&pool);

@@ -31,11 +31,12 @@ mem_recv(struct conn *c, void *to, size_t n)
 }
 
 static inline ssize_t
-mem_sendv(struct conn *c, const struct iovec *iov, int n)
+mem_sendv(struct conn *c, const struct iovec *iov, int n, bool more)
 {
 	struct mem *m = c->xstate;
 	size_t before = m->out->n;
 
+	(void)more;
 	for (int i = 0; i < n; i++)
 		blob_add(m->out, iov[i].iov_base, iov[i].iov_len);
 	return (ssize_t)(m->out->n - before);
