@@ -19,8 +19,8 @@ endif
 
 CORE = core/adopt.c core/alog.c core/alog_fmt.c core/amount.c core/arena.c \
 	core/bytes.c core/child.c core/clofork.c core/conf.c \
-	core/conf_absent.c core/conf_help.c core/conf_opt.c core/conn.c \
-	core/cpu.c core/ctl.c core/date.c core/ear.c core/env.c \
+	core/conf_absent.c core/conf_help.c core/conf_opt.c core/conf_show.c \
+	core/conn.c core/cpu.c core/ctl.c core/date.c core/ear.c core/env.c \
 	core/envfile.c core/file.c core/gen.c core/inbox.c core/keeper.c \
 	core/line.c core/listen.c core/log.c core/logfile.c core/loop.c \
 	core/mem.c core/peers.c core/pidfile.c core/relay.c core/ring.c \

@@ -22,14 +22,11 @@
 #include "core/mem.h"
 #include "core/util.h"
 
-enum given { GIVEN_NOT, GIVEN_ENV, GIVEN_ARG };
-
 struct parse {
 	struct conf *c;
 	struct conf_error *err;
 	char *text;		/* free part of c->memory */
 	size_t notices;		/* bytes used of c->notices */
-	unsigned char given[OPT_ROWS];	/* enum given */
 };
 
 static int fail(struct parse *p, const char *fmt, ...)
@@ -170,7 +167,7 @@ struct args {
 static unsigned char *
 given(struct parse *p, const struct opt *o)
 {
-	return &p->given[o - opt_table];
+	return &p->c->origin[o - opt_table];
 }
 
 /*
@@ -184,7 +181,7 @@ take_arg(struct parse *p, const struct opt_found *f, const char *value,
 {
 	char accepted[200];
 
-	*given(p, f->o) = GIVEN_ARG;
+	*given(p, f->o) = CONF_COMMAND_LINE;
 	if (f->no && value)
 		return fail(p, "%s takes no value", f->shown);
 	if (f->how[0] == '=')
@@ -245,6 +242,7 @@ take_app(struct parse *p, const char *arg)
 		return fail(p, "the application's name is empty; it is "
 		            "module:attribute, such as main:app");
 	p->c->app = keep(p, arg);
+	*given(p, opt_named(STR("app"))) = CONF_COMMAND_LINE;
 	return 0;
 }
 
@@ -275,6 +273,9 @@ parse_args(struct parse *p, int argc, char *const *argv)
 }
 
 /* ---- the environment ---- */
+
+/* Ours, and Granian's, for who comes from there; the first wins. */
+static const char *const prefixes[] = { "SHOAL_", "GRANIAN_" };
 
 static const char *
 env_get(char *const *envp, const char *name)
@@ -314,7 +315,7 @@ take_env_switch(struct parse *p, struct opt_found *f, const char *value)
 		            "off", f->shown, value);
 	if (!on)
 		return 0;
-	*given(p, f->o) = GIVEN_ENV;
+	*given(p, f->o) = CONF_ENVIRONMENT;
 	return set(p, f, f->how + 1);
 }
 
@@ -337,7 +338,7 @@ take_env(struct parse *p, const struct opt *o, const char *how,
 	}
 	if (how[0] == '=')
 		return take_env_switch(p, &f, value);
-	*given(p, o) = GIVEN_ENV;
+	*given(p, o) = CONF_ENVIRONMENT;
 	if (o->type == OPT_LIST)
 		return set_parts(p, &f, value);
 	return set(p, &f, value);
@@ -359,53 +360,87 @@ take_port(struct parse *p, const char *value)
 	if (err || had || !*given(p, port) || *given(p, host.o) ||
 	    p->c->bind.n || p->c->uds)
 		return err;
-	*given(p, host.o) = GIVEN_ENV;
+	*given(p, host.o) = CONF_ENVIRONMENT;
 	notice(p, "$PORT is set, and no --host: listening on all addresses; "
 	       "--host 127.0.0.1 is for this machine alone");
 	return set(p, &host, "0.0.0.0");
 }
 
-/* A variable that is nearly one of ours is a slip worth a word. */
-static void
-notice_slips(struct parse *p, char *const *envp)
+/* <var> begins with it: the length of one of prefixes[], else 0. */
+static size_t
+prefix_of(const char *var)
 {
-	char low[64], shown[64];
-	const char *name;
-	size_t n;
-
-	for (; *envp; envp++) {
-		if (strncmp(*envp, "SHOAL_", 6) != 0)
-			continue;
-		n = strcspn(*envp + 6, "=");
-		if (n < 4 || n >= sizeof(low))
-			continue;
-		for (size_t i = 0; i < n; i++)
-			low[i] = (char)str_lower((unsigned char)(*envp)[6 + i]);
-		name = opt_nearest((struct str){ low, n }, 1);
-		if (!name || opt_name_is(name, (struct str){ low, n }))
-			continue;
-		opt_print_env(shown, sizeof(shown), name);
-		notice(p, "$SHOAL_%.*s has no effect; did you mean $%s?",
-		       (int)n, *envp + 6, shown);
-	}
+	for (size_t i = 0; i < ARRAY_LEN(prefixes); i++)
+		if (strncmp(var, prefixes[i], strlen(prefixes[i])) == 0)
+			return strlen(prefixes[i]);
+	return 0;
 }
 
-/* The option's own variable, or else one of another name that it has. */
+/*
+ * A variable of something that is not there, or that is nearly one of ours, is
+ * worth a word.
+ */
+static void
+notice_var(struct parse *p, const char *var)
+{
+	size_t skip = prefix_of(var);
+	size_t n = skip ? strcspn(var + skip, "=") : 0;
+	char low[64], shown[64];
+	const char *name, *instead;
+
+	if (n < 4 || n >= sizeof(low))
+		return;
+	for (size_t i = 0; i < n; i++)
+		low[i] = (char)str_lower((unsigned char)var[skip + i]);
+	instead = conf_absent((struct str){ low, n });
+	if (instead) {
+		notice(p, "$%.*s has no effect: %s", (int)(skip + n), var,
+		       instead);
+		return;
+	}
+	name = opt_nearest((struct str){ low, n }, 1);
+	if (!name || opt_name_is(name, (struct str){ low, n }) ||
+	    strncmp(var, prefixes[0], skip) != 0)
+		return;
+	opt_print_env(shown, sizeof(shown), prefixes[0], name);
+	notice(p, "$%.*s has no effect; did you mean $%s?", (int)(skip + n),
+	       var, shown);
+}
+
+/* As <prefix> and the option's name, or another that it has. */
 static int
-parse_env_of(struct parse *p, const struct opt *o, char *const *envp)
+parse_named(struct parse *p, const struct opt *o, const char *prefix,
+            char *const *envp)
 {
 	char name[80];
 	int err;
 
-	opt_print_env(name, sizeof(name), o->name);
+	opt_print_env(name, sizeof(name), prefix, o->name);
 	err = take_env(p, o, "", name, env_get(envp, name));
 	for (size_t i = 0; !err && i < OPT_ALIASES; i++) {
 		const struct opt_alias *a = &opt_aliases[i];
 
 		if (strcmp(a->of, o->name) != 0)
 			continue;
-		opt_print_env(name, sizeof(name), a->name);
+		opt_print_env(name, sizeof(name), prefix, a->name);
 		err = take_env(p, o, a->how, name, env_get(envp, name));
+	}
+	return err;
+}
+
+static int
+parse_env_of(struct parse *p, const struct opt *o, char *const *envp)
+{
+	int err = 0;
+
+	for (size_t i = 0; !err && i < ARRAY_LEN(prefixes); i++)
+		err = parse_named(p, o, prefixes[i], envp);
+	for (size_t i = 0; !err && i < OPT_VARS; i++) {
+		const struct opt_var *v = &opt_vars[i];
+
+		if (strcmp(v->of, o->name) == 0)
+			err = take_env(p, o, "", v->name,
+			               env_get(envp, v->name));
 	}
 	return err;
 }
@@ -427,7 +462,8 @@ parse_env(struct parse *p, char *const *envp)
 		               env_get(envp, "WEB_CONCURRENCY"));
 	if (!err)
 		err = take_port(p, env_get(envp, "PORT"));
-	notice_slips(p, envp);
+	for (; *envp; envp++)
+		notice_var(p, *envp);
 	return err;
 }
 
@@ -568,15 +604,29 @@ make_access(struct parse *p)
 	return 0;
 }
 
+/* --env: a variable needs a name. */
+static int
+check_vars(struct parse *p)
+{
+	for (unsigned i = 0; i < p->c->env.n; i++) {
+		const char *var = p->c->env.v[i];
+
+		if (!strchr(var, '=') || *var == '=')
+			return fail(p, "--env takes NAME=VALUE, not '%.80s'",
+			            var);
+	}
+	return 0;
+}
+
 static void
 notice_unused(struct parse *p)
 {
 	struct conf *c = p->c;
 	const char *by = c->bind.n ? "--bind" : c->uds ? "--uds" : NULL;
 
-	if (by && *given(p, opt_named(STR("host"))) == GIVEN_ARG)
+	if (by && *given(p, opt_named(STR("host"))) == CONF_COMMAND_LINE)
 		notice(p, "--host has no effect beside %s", by);
-	if (by && *given(p, opt_named(STR("port"))) == GIVEN_ARG)
+	if (by && *given(p, opt_named(STR("port"))) == CONF_COMMAND_LINE)
 		notice(p, "--port has no effect beside %s", by);
 }
 
@@ -587,7 +637,7 @@ check(struct parse *p)
 	struct conf *c = p->c;
 	int err;
 
-	if (!c->app)
+	if (!c->app && !c->print_config)
 		return fail(p, "no application given; say which, for example "
 		            "shoal main:app, or see shoal --help");
 	if (!is_printable(c->server_header))
@@ -615,7 +665,9 @@ check(struct parse *p)
 	if (c->access_log_file)
 		c->access_log = true;
 	notice_unused(p);
-	err = make_access(p);
+	err = check_vars(p);
+	if (!err)
+		err = make_access(p);
 	return err ? err : make_fields(p);
 }
 
@@ -632,7 +684,7 @@ text_size(int argc, char *const *argv, char *const *envp)
 	for (int i = 0; i < argc; i++)
 		n += 4 * (strlen(argv[i]) + 2);
 	for (; *envp; envp++)
-		if (strncmp(*envp, "SHOAL_", 6) == 0)
+		if (prefix_of(*envp))
 			n += 4 * (strlen(*envp) + 2);
 	for (size_t i = 0; i < OPT_ROWS; i++)
 		if (opt_table[i].def)
@@ -656,11 +708,13 @@ begin(struct parse *p, int argc, char *const *argv, char *const *envp)
 
 	memset(c, 0, sizeof(*c));
 	p->err->text[0] = '\0';
-	c->memory = mem_try_zero(pointers + text_size(argc, argv, envp));
+	c->memory = mem_try_zero(pointers + OPT_ROWS +
+	                         text_size(argc, argv, envp));
 	if (!c->memory)
 		return no_memory(p->err);
 	c->app_argv = c->memory;
-	p->text = (char *)c->memory + pointers;
+	c->origin = (unsigned char *)c->memory + pointers;
+	p->text = (char *)c->origin + OPT_ROWS;
 	return parse_args(p, argc, argv);
 }
 

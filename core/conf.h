@@ -45,6 +45,8 @@ enum conf_gc { CONF_GC_AUTO, CONF_GC_PYTHON };
 
 enum conf_overflow { CONF_OVERFLOW_CLOSE, CONF_OVERFLOW_SKIP };
 
+enum conf_origin { CONF_DEFAULT, CONF_ENVIRONMENT, CONF_COMMAND_LINE };
+
 struct conf_list {
 	unsigned n;
 	const char *v[CONF_LIST_MAX];
@@ -81,6 +83,8 @@ struct conf {
 	size_t n_fields;		/* bytes of them */
 	/* --access-log-fmt, compiled; not NULL. */
 	const struct alog_form *access_form;
+	/* Who said so: enum conf_origin, of each row; for conf_print(). */
+	unsigned char *origin;
 	/*
 	 * What the user should know about the options given: lines, each with
 	 * its end.  Printed once, as warnings.
@@ -101,7 +105,7 @@ struct conf_error {
  * Returns 0; -EINVAL and a text for the user in <err>, which calls for the
  * exit code of a usage error; or -ENOMEM and a text.  On failure there is
  * nothing to conf_fini().  With --help or --version the rest may be missing or
- * wrong.
+ * wrong; with --print-config the application may.
  *
  * server_header is NULL when the field is to be left out.  root_path has no
  * slash at its end, and may be empty.
@@ -118,5 +122,7 @@ void conf_fini(struct conf *c);
 
 /* All options with their defaults and environment variables. */
 void conf_help(FILE *f);
+/* All options with their values in <c>. */
+void conf_print(const struct conf *c, FILE *f);
 
 #endif

@@ -87,7 +87,7 @@ facts(FILE *f, int at, const struct opt *o)
 		at = wrap(f, at, buf);
 	}
 	if (opt_has_env(o)) {
-		opt_print_env(name, sizeof(name), o->name);
+		opt_print_env(name, sizeof(name), "SHOAL_", o->name);
 		snprintf(buf, sizeof(buf), "[$%s]", name);
 		at = wrap(f, at, buf);
 	}

@@ -65,6 +65,12 @@ const struct opt_alias opt_aliases[OPT_ALIASES] = {
 #undef A
 };
 
+const struct opt_var opt_vars[OPT_VARS] = {
+#define V(n, o) { #n, #o },
+	VARIABLES(V)
+#undef V
+};
+
 static void
 print_bound(const struct opt *o, char *buf, int64_t n)
 {
@@ -88,6 +94,16 @@ word_is_shown(const struct opt_word *words, const struct opt_word *w)
 		if (words->value == w->value)
 			return false;
 	return true;
+}
+
+const char *
+opt_word(const struct opt *o, int value)
+{
+	const struct opt_word *w = o->words;
+
+	while (w->word && w->value != value)
+		w++;
+	return w->word;
 }
 
 void
@@ -372,24 +388,34 @@ opt_print_dashed(char *buf, size_t size, const char *name)
 	buf[n] = '\0';
 }
 
+bool
+opt_only_informs(const struct opt *o)
+{
+	static const char *const names[] = {
+		"check", "help", "print_config", "print_module", "version"
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (strcmp(o->name, names[i]) == 0)
+			return true;
+	return false;
+}
+
 /*
- * SHOAL_VERSION is what image builders call theirs, and a server that only
- * checks would surprise: what only prints is not read from the environment.
+ * SHOAL_VERSION is what image builders call theirs, SHOAL_ENV says production,
+ * and a server that only prints would surprise: none of them is read.
  */
 bool
 opt_has_env(const struct opt *o)
 {
-	return o->name && !opt_is_ignored(o) &&
-	       strcmp(o->name, "help") != 0 &&
-	       strcmp(o->name, "check") != 0 &&
-	       strcmp(o->name, "print_module") != 0 &&
-	       strcmp(o->name, "version") != 0;
+	return o->name && !opt_is_ignored(o) && !opt_only_informs(o) &&
+	       strcmp(o->name, "env") != 0;
 }
 
 void
-opt_print_env(char *buf, size_t size, const char *name)
+opt_print_env(char *buf, size_t size, const char *prefix, const char *name)
 {
-	snprintf(buf, size, "SHOAL_%s", name);
+	snprintf(buf, size, "%s%s", prefix, name);
 	for (; *buf; buf++)
 		if (*buf >= 'a' && *buf <= 'z')
 			*buf = (char)(*buf - 'a' + 'A');

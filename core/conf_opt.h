@@ -43,13 +43,22 @@ struct opt_alias {
 	const char *how;	/* "", "ms", "=value": see core/opt.h */
 };
 
+/* A variable whose name is not made of an option's. */
+struct opt_var {
+	const char *name;
+	const char *of;
+};
+
 /* How many there are, as constants that size arrays. */
 enum {
 #define G(title) +1
 #define X(...) +1
 #define A(...) +1
+#define V(...) +1
 	OPT_ROWS = 0 OPTIONS(G, X),
-	OPT_ALIASES = 0 ALIASES(A)
+	OPT_ALIASES = 0 ALIASES(A),
+	OPT_VARS = 0 VARIABLES(V)
+#undef V
 #undef A
 #undef X
 #undef G
@@ -57,6 +66,7 @@ enum {
 
 extern const struct opt opt_table[OPT_ROWS];
 extern const struct opt_alias opt_aliases[OPT_ALIASES];
+extern const struct opt_var opt_vars[OPT_VARS];
 
 /* An option as it was written. */
 struct opt_found {
@@ -85,10 +95,13 @@ const char *opt_nearest(struct str s, size_t most);
 bool opt_takes_value(const struct opt *o);
 /* Another server's, which means nothing here. */
 bool opt_is_ignored(const struct opt *o);
+/* Prints something instead of serving. */
+bool opt_only_informs(const struct opt *o);
 bool opt_has_env(const struct opt *o);
 
 /* "SHOAL_GRACEFUL_TIMEOUT", "graceful-timeout"; cut off if need be. */
-void opt_print_env(char *buf, size_t size, const char *name);
+void opt_print_env(char *buf, size_t size, const char *prefix,
+                   const char *name);
 void opt_print_dashed(char *buf, size_t size, const char *name);
 
 /*
@@ -102,6 +115,8 @@ int opt_number(const struct opt *o, const char *how, const char *s,
 void opt_print_accepted(const struct opt *o, const char *how, char *buf,
                         size_t size);
 
+/* The first word of an ENUM's value. */
+const char *opt_word(const struct opt *o, int value);
 /* The words of an ENUM that are advertised. */
 void opt_print_words(const struct opt *o, const char *between, char *buf,
                      size_t size);

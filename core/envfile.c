@@ -316,6 +316,23 @@ apply_one(const struct envfiles *e, const char *path, char *err, size_t n_err)
 	return code;
 }
 
+/* What has no name is refused by conf_parse(). */
+static int
+set_var(const char *var)
+{
+	const char *eq = strchr(var, '=');
+	char *name;
+	int err = 0;
+
+	if (!eq || eq == var)
+		return 0;
+	name = strndup(var, (size_t)(eq - var));
+	if (!name || setenv(name, eq + 1, 1) == -1)
+		err = -ENOMEM;
+	free(name);
+	return err;
+}
+
 int
 envfile_apply(const struct envfiles *e, char *err, size_t n_err)
 {
@@ -323,5 +340,10 @@ envfile_apply(const struct envfiles *e, char *err, size_t n_err)
 
 	for (unsigned i = 0; !code && i < e->paths->n; i++)
 		code = apply_one(e, e->paths->v[i], err, n_err);
+	for (unsigned i = 0; !code && i < e->vars->n; i++) {
+		code = set_var(e->vars->v[i]);
+		if (code)
+			snprintf(err, n_err, "--env: %s", strerror(-code));
+	}
 	return code;
 }

@@ -1,6 +1,6 @@
 /* See LICENSE for the terms. */
 /*
- * Variables of the environment from files, --env-file.
+ * Variables of the environment from files, --env-file, and by --env.
  *
  * A line is NAME=value, "export " before it is skipped, and # begins a
  * comment.  A value may stand in single quotes, as it is, or in double quotes,
@@ -8,7 +8,7 @@
  * ${NAME:-otherwise} are replaced, but in single quotes.
  *
  * What the process was given by the environment wins over the files, and a
- * later file over an earlier one.
+ * later file over an earlier one; --env wins over them all.
  *
  * Thread: the only one of its process, before there are others.
  */
@@ -24,14 +24,15 @@ struct conf_list;
 
 struct envfiles {
 	const struct conf_list *paths;
+	const struct conf_list *vars;	/* NAME=value each */
 	int dir;			/* they are relative to this one */
 	char *const *given;		/* the environment without them */
 };
 
 /*
- * Sets what the files say; again, what they say by now.  0, or a negative
- * errno and in <err> the file, the line, and what is wrong.  Lines before
- * that one count.
+ * Sets what files and variables say; again, what they say by now.  0, or a
+ * negative errno and in <err> the file, the line, and what is wrong.  Lines
+ * before that one count.
  */
 int envfile_apply(const struct envfiles *e, char *err, size_t n_err);
 

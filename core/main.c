@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/conf.h"
@@ -108,6 +109,8 @@ serve(const struct conf *conf, const struct envfiles *env,
 		opts.title = title;
 	}
 	raise_descriptors();
+	if (conf->umask >= 0)
+		umask((mode_t)conf->umask);
 	err = cpu_plan_make(&plan, conf, "");
 	if (err) {
 		log_crit(&log, "the CPUs cannot be counted: %s",
@@ -118,7 +121,7 @@ serve(const struct conf *conf, const struct envfiles *env,
 	return keeper_run(conf, &plan, &log, &opts, server_run);
 }
 
-/* The files' variables are the environment's, for options, too. */
+/* --env-file and --env: the environment's from now on, for options, too. */
 static int
 read_env_files(const struct envfiles *env)
 {
@@ -153,6 +156,10 @@ run(int argc, char **argv, const struct envfiles *env)
 		code = EXIT_CLEAN;
 	} else if (conf.version) {
 		code = print_version();
+	} else if (conf.print_config) {
+		fputs(conf.notices, stderr);
+		conf_print(&conf, stdout);
+		code = EXIT_CLEAN;
 	} else if (conf.print_module) {
 		code = print_module();
 	} else {
@@ -175,7 +182,8 @@ main(int argc, char **argv)
 	if (code)
 		return usage(code, &err);
 	env.paths = &conf.env_file;
-	if (conf.env_file.n) {
+	env.vars = &conf.env;
+	if (conf.env_file.n || conf.env.n) {
 		/* Of --working-dir they know nothing. */
 		env.dir = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
 		code = read_env_files(&env);

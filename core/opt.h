@@ -48,6 +48,9 @@ X(TEXT, venv, 0, NULL, 0, 0, "DIR", \
 X(LIST, env_file, 0, NULL, 0, 0, "PATH", \
   "variables of the environment, NAME=value a line, repeatable; those that " \
   "are there already win; read again by HUP") \
+X(LIST, env, 'e', NULL, 0, 0, "NAME=VALUE", \
+  "a variable of the application's environment, repeatable; wins over all " \
+  "others") \
 X(ENUM, interface, 0, "auto", 0, 0, NULL, \
   "how APP is called; auto finds out; asginl: asgi without lifespan; asgi2: " \
   "app(scope)(receive, send)") \
@@ -67,6 +70,9 @@ X(TEXT, uds, 0, NULL, 0, 0, "PATH", \
   "Unix socket, instead of host and port") \
 X(OCTAL, uds_permissions, 0, NULL, 0, 0777, NULL, \
   "mode of Unix sockets, octal; without it the umask decides") \
+X(OCTAL, umask, 'm', NULL, 0, 0777, NULL, \
+  "file mode bits that are taken from what is created; without it those that " \
+  "Shoal was started with") \
 X(INT, backlog, 0, "2048", 1, 65535, NULL, \
   "connections that may wait to be accepted, a listening socket") \
 G("Shards") \
@@ -192,6 +198,8 @@ G("Information") \
 X(FLAG, check, 0, "off", 0, 0, NULL, \
   "load the application in every isolation, say which modules refuse, and " \
   "end; 0 if it would start, 3 if not") \
+X(FLAG, print_config, 0, "off", 0, 0, NULL, \
+  "print every option, what it is and where that is from, and end") \
 X(FLAG, print_module, 0, "off", 0, 0, NULL, \
   "print the Python module shoal, whose calls work in memory in tests of an " \
   "application, and end") \
@@ -272,8 +280,19 @@ A(no_server_header, server_header, "=off") \
 A(access_logformat, access_log_fmt, "") \
 A(env_files, env_file, "") \
 A(check_config, check, "") \
+A(raw_env, env, "") \
 A(pid, pid_file, "") \
 A(name, process_name, "")
+
+/*
+ * V(variable, option): Granian's variables whose names are not its options';
+ * the others are read as GRANIAN_<NAME> of options and aliases.
+ */
+#define VARIABLES(V) \
+V(GRANIAN_WEBSOCKETS, ws) \
+V(GRANIAN_LOG_ENABLED, log) \
+V(GRANIAN_LOG_ACCESS_ENABLED, access_log) \
+V(GRANIAN_LOG_ACCESS_FMT, access_log_fmt)
 
 /*
  * W(word, value): the words of an ENUM.  The first word of a value is its

@@ -171,19 +171,19 @@ def test_variables_from_files(isolation, tmp_path):
     (tmp_path / "told.py").write_text(
         "import os\n"
         "told = ' '.join(os.environ.get(name, '-') for name in\n"
-        "\t('A', 'B', 'C', 'GIVEN')).encode()\n"
+        "\t('A', 'B', 'C', 'GIVEN', 'D')).encode()\n"
         "def application(environ, start_response):\n"
         "\tstart_response('200 OK', [])\n"
         "\treturn [told]\n")
     (tmp_path / "below").mkdir()
     # The files are found from here, and what they say counts for options.
     with Server("told", "--env-file", "one.env", "--env-files", "two.env",
-            "--isolation", isolation, "--working-dir", tmp_path,
-            workers=0, env={"GIVEN": "outside"}, cwd=tmp_path) as server:
+            "-e", "D=last", "--isolation", isolation,
+            "--working-dir", tmp_path, workers=0, env={"GIVEN": "outside"}, cwd=tmp_path) as server:
         assert server.logged(r"\(2 shards, "), server.log
-        assert server.get("/").body == b"1 2 1 outside outside"
+        assert server.get("/").body == b"1 2 1 outside outside last"
         # HUP reads them again
-        (tmp_path / "two.env").write_text("B=3\n")
+        (tmp_path / "two.env").write_text("B=3\nD=3\n")
         server.kill(signal.SIGHUP)
         server.wait_log("the new server processes serve")
         until(lambda: server.get("/").body.startswith(b"1 3 "), "the new")
@@ -194,7 +194,8 @@ def test_variables_from_files(isolation, tmp_path):
         (tmp_path / "two.env").write_text("B\n")
         server.kill(signal.SIGHUP)
         server.wait_log("the old ones go on serving")
-        assert server.get("/").body.startswith(b"1 3 ")
+        got = server.get("/").body
+        assert got.startswith(b"1 3 ") and got.endswith(b" last"), got
         server.rebase()
 
 
@@ -207,6 +208,27 @@ def test_a_file_of_variables_that_cannot_be_read(tmp_path):
     done = run("plain:asgi", env={"SHOAL_ENV_FILE": tmp_path / "bad"})
     assert done.code == 3, done.stderr
     assert "line 2: a single quote is open" in done.stderr, done.stderr
+
+
+def test_the_configuration_is_printed():
+    done = run("--print-config", "-w", "2", env={"SHOAL_PORT": "1",
+        "GRANIAN_SSL_CERTIFICATE": "x"})
+    assert done.code == 0
+    assert done.stderr == ("$GRANIAN_SSL_CERTIFICATE has no effect: there is "
+        "no TLS; put a proxy in front that has\n")
+    lines = [line.split(None, 2) for line in done.stdout.splitlines()]
+    assert ["workers", "2", "command line"] in lines
+    assert ["port", "1", "environment"] in lines
+    assert ["host", "127.0.0.1", "default"] in lines
+    assert all(len(line) <= 80 for line in done.stdout.splitlines())
+
+
+@pytest.mark.parametrize("umask, mode", [("0", 0o777), ("027", 0o750)])
+def test_the_umask(umask, mode, tmp_path):
+    with Server("plain:asgi", "--umask", umask, "--uds", tmp_path / "s",
+            "--pid-file", tmp_path / "pid"):
+        assert (tmp_path / "s").stat().st_mode & 0o777 == mode
+        assert (tmp_path / "pid").stat().st_mode & 0o777 == mode & 0o644
 
 
 def test_a_platform_gives_the_port():

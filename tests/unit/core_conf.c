@@ -8,57 +8,7 @@
 
 #include "core/conf_absent.h"
 #include "core/conf_opt.h"
-#include "tests/unit/t.h"
-
-#define WORDS 300
-
-static struct conf c;
-static struct conf_error err;
-
-/* Splits a text at spaces, as a shell does; "''" is the empty word. */
-static int
-split(char *text, char **v)
-{
-	int n = 0;
-
-	for (char *p = strsep(&text, " "); p; p = strsep(&text, " "))
-		if (*p && n < WORDS - 1)
-			v[n++] = strcmp(p, "''") == 0 ? p + 2 : p;
-	v[n] = NULL;
-	return n;
-}
-
-/*
- * Parses "shoal <args>" in the environment <env>, whose variables stand
- * between spaces.  The strings are gone afterwards, as the conf must not need
- * them.
- */
-static int
-parse(const char *args, const char *env)
-{
-	char line[2000], vars[2000], *argv[WORDS], *envp[WORDS];
-	int argc, code;
-
-	conf_fini(&c);
-	snprintf(line, sizeof(line), "shoal %s", args);
-	snprintf(vars, sizeof(vars), "%s", env);
-	argc = split(line, argv);
-	split(vars, envp);
-	code = conf_parse(&c, &err, argc, argv, envp);
-	memset(line, 'x', sizeof(line));
-	memset(vars, 'x', sizeof(vars));
-	return code;
-}
-
-/* That <args> are refused, and that the user is told all of these words. */
-static void
-refused(const char *args, const char *env, const char *a, const char *b)
-{
-	OK(parse(args, env) == -EINVAL);
-	if (!OK(strstr(err.text, a) && strstr(err.text, b)))
-		fprintf(stderr, "\tshoal %s: %s\n", args, err.text);
-	OK(!strchr(err.text, '\n'));
-}
+#include "tests/unit/conf_kit.h"
 
 static void
 defaults_are_those_of_the_list(void)
@@ -355,6 +305,47 @@ variables_that_others_set_do_no_harm(void)
 }
 
 static void
+granians_variables_are_taken(void)
+{
+	OK(parse("a", "GRANIAN_PORT=1 GRANIAN_WORKERS=3 GRANIAN_INTERFACE="
+	         "wsgi GRANIAN_HTTP1_HEADER_READ_TIMEOUT=1500") == 0);
+	OK(c.port == 1 && c.workers == 3 && c.header_timeout_ms == 1500);
+	OK(c.interface == CONF_INTERFACE_WSGI);
+	OK_STR(c.notices, "");
+	/* Names that are not its options'. */
+	OK(parse("a", "GRANIAN_WEBSOCKETS=false GRANIAN_LOG_ENABLED=0 "
+	         "GRANIAN_LOG_ACCESS_ENABLED=1 GRANIAN_LOG_ACCESS_FMT=json "
+	         "GRANIAN_HTTP1_KEEP_ALIVE=false") == 0);
+	OK(!c.ws && !c.log && c.access_log && !c.http1_keep_alive);
+	OK(c.access_form->kind == ALOG_JSON);
+	/* Ours wins, and so does the command line. */
+	OK(parse("a", "SHOAL_PORT=2 GRANIAN_PORT=1") == 0 && c.port == 2);
+	OK(parse("a --port=3", "GRANIAN_PORT=1") == 0 && c.port == 3);
+	OK(parse("a", "GRANIAN_SHARDS=2 SHOAL_WORKERS=4") == 0);
+	OK(c.workers == 4);
+	refused("a", "GRANIAN_WORKERS=x", "$GRANIAN_WORKERS", "1 to 1024");
+	/* What has no effect is said, unless it is nobody's. */
+	OK(parse("a", "GRANIAN_LOOP=uvloop") == 0);
+	OK(strstr(c.notices, "$GRANIAN_LOOP has no effect: ") == c.notices);
+	OK(parse("a", "GRANIAN_SSL_CERTIFICATE=x") == 0);
+	OK_STR(c.notices, "$GRANIAN_SSL_CERTIFICATE has no effect: there is "
+	       "no TLS; put a proxy in front that has\n");
+	OK(parse("a", "GRANIAN_PORT_80_TCP=x GRANIAN_WORKER=4 GRANIAN_=x") ==
+	   0);
+	OK_STR(c.notices, "");
+}
+
+static void
+a_variable_needs_a_name(void)
+{
+	OK(parse("a -e A=1 --env B= --raw-env=C=x=y", "SHOAL_ENV=x") == 0);
+	OK(c.env.n == 3);
+	OK_STR(c.env.v[2], "C=x=y");
+	refused("a -e A", "", "--env takes NAME=VALUE", "'A'");
+	refused("a --env==x", "", "--env takes NAME=VALUE", "'=x'");
+}
+
+static void
 a_bad_value_says_what_is_accepted(void)
 {
 	refused("a --port 70000", "", "--port: '70000'", "from 0 to 65535");
@@ -447,7 +438,7 @@ help_is_complete_and_narrow(void)
 		opt_print_dashed(name, sizeof(name), o->name);
 		if (!OK(strstr(text, name)))
 			fprintf(stderr, "\t%s\n", name);
-		opt_print_env(name, sizeof(name), o->name);
+		opt_print_env(name, sizeof(name), "SHOAL_", o->name);
 		OK(!opt_has_env(o) || strstr(text, name));
 	}
 	for (size_t i = 0; i < OPT_ALIASES; i++) {
@@ -468,7 +459,7 @@ parse_both(const char *name, const char *value)
 	char args[300], env[300], variable[100];
 	int by_arg, by_env;
 
-	opt_print_env(variable, sizeof(variable), name);
+	opt_print_env(variable, sizeof(variable), "SHOAL_", name);
 	snprintf(env, sizeof(env), "%s=%s", variable, value);
 	by_env = parse("a", env);
 	/* It says by what it was given. */
@@ -702,6 +693,8 @@ tests(void)
 	T(what_other_servers_do_is_refused_with_advice);
 	T(an_empty_variable_is_no_variable);
 	T(variables_that_others_set_do_no_harm);
+	T(granians_variables_are_taken);
+	T(a_variable_needs_a_name);
 	T(a_bad_value_says_what_is_accepted);
 	T(a_mode_is_octal);
 	T(an_unknown_option_suggests_the_nearest);

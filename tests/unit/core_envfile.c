@@ -26,11 +26,14 @@ save(const char *name, const char *text, size_t n)
 	OK(f && fwrite(text, 1, n, f) == n && fclose(f) == 0);
 }
 
+/* --env */
+static struct conf_list vars;
+
 static int
 apply(const char *first, const char *second)
 {
 	struct conf_list paths = { second ? 2 : 1, { first, second } };
-	struct envfiles e = { .paths = &paths, .given = given,
+	struct envfiles e = { .paths = &paths, .vars = &vars, .given = given,
 		.dir = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC) };
 	int code;
 
