@@ -4,7 +4,7 @@
  */
 #include "core/conf.h"
 
-#include <inttypes.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "core/amount.h"
@@ -20,27 +20,35 @@ member(const struct conf *c, const struct opt *o)
 	return (const char *)c + o->member;
 }
 
-/* The value of an option that has one. */
+static int64_t
+number(const struct conf *c, const struct opt *o)
+{
+	const void *m = member(c, o);
+
+	if (o->type == OPT_FLAG)
+		return *(const bool *)m;
+	return o->type == OPT_SIZE ? *(const int64_t *)m : *(const int *)m;
+}
+
+/* The value of an option that is a number or a word. */
 static void
 print_value(char *buf, size_t size, const struct conf *c,
             const struct opt *o)
 {
-	const void *m = member(c, o);
-	int n = *(const int *)m;
+	int64_t n = number(c, o);
 
 	switch (o->type) {
 	case OPT_FLAG:
-		snprintf(buf, size, "%s", *(const bool *)m ? "on" : "off");
+		snprintf(buf, size, "%s", n ? "on" : "off");
 		break;
 	case OPT_COUNT:
-		snprintf(buf, size, n ? "%d" : "auto", n);
+		snprintf(buf, size, n ? "%d" : "auto", (int)n);
 		break;
 	case OPT_OCTAL:
 		snprintf(buf, size, n < 0 ? "" : "%o", (unsigned)n);
 		break;
 	case OPT_SIZE:
-		amount_print_size(buf, *(const int64_t *)m == INT64_MAX ? 0 :
-		                  *(const int64_t *)m);
+		amount_print_size(buf, n == INT64_MAX ? 0 : n);
 		break;
 	case OPT_TIME:
 		amount_print_time(buf, n * AMOUNT_MS);
@@ -49,10 +57,10 @@ print_value(char *buf, size_t size, const struct conf *c,
 		amount_print_time(buf, n);
 		break;
 	case OPT_ENUM:
-		snprintf(buf, size, "%s", opt_word(o, n));
+		snprintf(buf, size, "%s", opt_word(o, (int)n));
 		break;
 	case OPT_INT:
-		snprintf(buf, size, "%d", n);
+		snprintf(buf, size, "%d", (int)n);
 		break;
 	case OPT_TARGET:
 	case OPT_TEXT:
