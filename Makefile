@@ -257,7 +257,8 @@ build/faults.so: tests/shim/faults.c Makefile
 e2e: $(SHOAL) build/faults.so	## run the end-to-end tests (PYTEST= options)
 	@venv=$$(PYTHON='$(PYTHON)' tools/testdeps) && \
 	SHOAL_BIN='$(CURDIR)/$(SHOAL)' ASAN_OPTIONS=detect_leaks=0 \
-	$$venv/bin/python -m pytest -q tests/e2e tests/tools $(PYTEST)
+	$$venv/bin/python -m pytest -q -n $(E2E_JOBS) --dist loadfile \
+		tests/e2e tests/tools $(PYTEST)
 
 suite: $(SHOAL)			## CPython's tests of asyncio on the event loop (long)
 	@venv=$$(PYTHON='$(PYTHON)' tools/testdeps) && SUITE=all \

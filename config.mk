@@ -35,6 +35,9 @@ OPT_fuzz    = -O1 -g -fsanitize=fuzzer-no-link,address,undefined \
 	-fno-sanitize-recover=undefined -fno-omit-frame-pointer \
 	-D__SANITIZE_ADDRESS__
 
+# Files of end-to-end tests at a time: they wait more than they compute.
+E2E_JOBS = 3
+
 # Seconds that "make fuzz" gives each fuzzer.
 FUZZ_TIME = 3600
 
