@@ -432,6 +432,13 @@ selector_serve(struct selector *sel, PyObject *args)
 }
 
 static PyObject *
+selector_is_serving(struct selector *sel, PyObject *unused)
+{
+	(void)unused;
+	return PyBool_FromLong(sel->serving);
+}
+
+static PyObject *
 selector_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
 	PyObject *selectors = NULL;
@@ -488,6 +495,8 @@ static PyMethodDef selector_methods[] = {
 	{ "serve", PY_METHOD(selector_serve), METH_VARARGS,
 	    "serve(on, collect): run requests from now on, and call "
 	    "collect(thorough) while there are none." },
+	{ "is_serving", PY_METHOD(selector_is_serving), METH_NOARGS,
+	    "True until the shard has drained, or serve(False, ...)." },
 	{ NULL, NULL, 0, NULL }
 };
 

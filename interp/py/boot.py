@@ -616,10 +616,20 @@ def serve_async(app, kind):
     _shoal.setup("rsgi" if kind == "rsgi" else "asgi", target, loop, state)
     loop._selector.serve(True, tame_gc())
     _shoal.listen()
-    loop.run_forever()
+    run_to_the_end(loop)
     loop._selector.serve(False, None)
     end_async(app, kind, loop, lifespan)
     return 0
+
+
+def run_to_the_end(loop):
+    """Run *loop* until the shard has drained: it is not the application's to stop."""
+    loop.run_forever()
+    if loop._selector.is_serving():
+        _shoal.log("warning", "the application stopped the event loop, which goes on: raise an "
+                   "exception to end a request, send SIGTERM to end the server")
+    while loop._selector.is_serving():
+        loop.run_forever()
 
 
 def is_double(app, kind):

@@ -1,6 +1,7 @@
 """An answer after ?s seconds; writes begin and end to $EVENTS.
 
-With ?after the ASGI application goes on so long when it has answered.
+With ?after the ASGI application goes on so long when it has answered, with
+?stop it stops the event loop first.
 """
 
 import asyncio
@@ -20,6 +21,8 @@ async def asgi(scope, receive, send):
     if scope["type"] == "lifespan":
         return await no_events(scope, receive, send)
     note("begin")
+    if "stop" in query(scope):
+        asyncio.get_running_loop().stop()
     try:
         await asyncio.sleep(float(query(scope).get("s", "0.1")))
     except asyncio.CancelledError:

@@ -36,6 +36,22 @@ def test_requests_have_contexts_of_their_own(server):
 
 
 @pytest.mark.asan
+def test_the_loop_is_not_the_applications_to_stop(isolation):
+    """Its shard serves on, and what was under way goes on, too."""
+    with Server("slow:asgi", "--isolation", isolation) as server:
+        child = server.child()
+        with server.connect() as c:
+            c.request("GET", "/?s=0.5")
+            for s in "0", "0.1", "0":
+                assert server.get("/?stop&s=" + s).body == b"slow\n"
+            assert c.recv_response().body == b"slow\n"
+        assert server.get("/?s=0").body == b"slow\n"
+        assert server.child() == child
+        assert len(server.logged("the application stopped the event loop")
+            ) == 1, server.log
+
+
+@pytest.mark.asan
 def test_every_check_at_once(isolation):
     """The checks share a loop without disturbing each other."""
     alone = re.compile("debug_mode|handler|factory|exits|eager|order|later")
