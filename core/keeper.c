@@ -274,6 +274,9 @@ on_message(struct keeper *k, struct gen *g, struct child *c,
 	case CTL_FAILED:
 		log_err(k->log, "server process %d cannot start: %s",
 		    (int)c->pid, m->text);
+		/* It ends by itself, unless a thread or shard holds it up. */
+		if (!c->deadline)
+			c->deadline = k->family.now + drain_ms(k) * NS_PER_MS;
 		break;
 	default:
 		log_debug(k->log, "server process %d sent a message %u",

@@ -152,9 +152,14 @@ listener(void *arg)
 	return NULL;
 }
 
+/*
+ * A shard that ends before it was asked to could not start.  Its process will
+ * be replaced, or is given up: the other shards finish what runs.
+ */
 static void
 note_end(struct server *sv)
 {
+	drain_all(sv);
 	pthread_mutex_lock(&sv->lock);
 	sv->ended++;
 	pthread_cond_signal(&sv->end);

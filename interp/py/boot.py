@@ -74,7 +74,8 @@ def main():
 def fail(what, error=None):
     """Log the traceback once, whatever the number of shards, and say what to do."""
     if not _shoal.claim_failure():
-        time.sleep(FAILURE_WAIT)
+        if not CONFIG["own_interpreter"]:  # else the process ends after all its shards
+            time.sleep(FAILURE_WAIT)
         return
     if error is not None:
         _shoal.log("error", format_exception(error))

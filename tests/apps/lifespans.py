@@ -1,7 +1,8 @@
 """Lifespan in its variants; writes what happens to $EVENTS.
 
 $LIFESPAN: ok, fails, raises, late (raises after startup), nostop (fails at
-shutdown), slow (takes a second), none (does not know it), exits.
+shutdown), slow (takes a second), none (does not know it), exits, second
+(fails where it is not the first that starts).
 """
 
 import asyncio
@@ -13,6 +14,15 @@ from kit import reply
 def note(line):
     with open(os.environ["EVENTS"], "a") as out:
         out.write(line + "\n")
+
+
+def is_first():
+    try:
+        os.close(os.open(os.environ["EVENTS"] + ".first",
+            os.O_CREAT | os.O_EXCL))
+        return True
+    except FileExistsError:
+        return False
 
 
 async def asgi(scope, receive, send):
@@ -38,6 +48,8 @@ async def asgi(scope, receive, send):
         await asyncio.sleep(1)
     if how == "exits":
         raise SystemExit(5)
+    if how == "second" and not is_first():
+        how = "fails"
     if how == "fails":
         await send({"type": "lifespan.startup.failed",
             "message": "no database today"})

@@ -56,6 +56,20 @@ def test_a_start_that_says_it_failed(isolation, events):
     assert "Traceback" not in done.stderr, done.stderr
 
 
+@pytest.mark.asan
+def test_a_start_that_fails_in_one_shard_only(isolation, events):
+    """The others do not wait for it, and end as they should."""
+    done = run("--isolation", isolation, "--port", "0", "--workers", "3",
+        "--interface", "asgi", "lifespans:asgi",
+        env={"EVENTS": events, "LIFESPAN": "second"})
+    assert done.code == 3, done.stderr
+    assert done.stderr.count("no database today") == 1, done.stderr
+    assert "listening at" not in done.stderr, done.stderr
+    if isolation == "interp":
+        assert events.lines().count("startup") == 1, events.lines()
+        assert events.lines().count("left") == 1, events.lines()
+
+
 @pytest.mark.parametrize("how", ["raises", "none", "exits"])
 def test_a_start_that_raises_where_lifespan_is_demanded(
         isolation, events, how):

@@ -29,6 +29,19 @@ def test_an_import_that_raises(isolation):
     assert len(re.findall("could not (be )?start", text)) >= 1, text
 
 
+@pytest.mark.asan
+def test_an_import_that_raises_and_leaves_a_thread(isolation, tmp_path):
+    """Python would wait for the thread for ever."""
+    (tmp_path / "threaded.py").write_text(
+        "import threading\n"
+        "threading.Thread(target=threading.Event().wait).start()\n"
+        "raise RuntimeError('the import went wrong')\n")
+    text = failed("--isolation", isolation, "--graceful-timeout", "1",
+        "threaded:asgi", cwd=tmp_path)
+    assert text.count("RuntimeError: the import went wrong") == 1, text
+    assert "did not leave in time: killed" in text, text
+
+
 def test_a_syntax_error(isolation, tmp_path):
     (tmp_path / "garbled.py").write_text('"""Not Python."""\n\ndef (:\n')
     text = failed("--isolation", isolation, "garbled:asgi", cwd=tmp_path)
