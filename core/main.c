@@ -46,6 +46,21 @@ print_module(void)
 	    fflush(stdout) == 0 ? EXIT_CLEAN : EXIT_START;
 }
 
+/*
+ * Where the standard descriptors are closed, a listening socket or the shared
+ * mapping would get their numbers, and be what the log is written to.
+ */
+static int
+open_standard(void)
+{
+	int fd;
+
+	do {
+		fd = open("/dev/null", O_RDWR);
+	} while (fd >= 0 && fd <= STDERR_FILENO);
+	return fd < 0 ? EXIT_START : close(fd);
+}
+
 /* Connections are descriptors: as many as we are allowed. */
 static void
 raise_descriptors(void)
@@ -178,6 +193,9 @@ main(int argc, char **argv)
 	struct conf conf;
 	int code;
 
+	code = open_standard();
+	if (code)
+		return code;
 	code = conf_parse_env_files(&conf, &err, argc, argv, environ);
 	if (code)
 		return usage(code, &err);

@@ -9,8 +9,8 @@ import subprocess
 
 import pytest
 
-from shoal import (APPS, BIN, LIMIT, Server, copy_of, environment, run,
-    until, version)
+from shoal import (APPS, BIN, LIMIT, Connection, Server, copy_of, descriptors,
+    environment, run, until, version)
 
 HELLO = b"Hello, world!\n"
 
@@ -221,6 +221,38 @@ def test_the_configuration_is_printed():
     assert ["port", "1", "environment"] in lines
     assert ["host", "127.0.0.1", "default"] in lines
     assert all(len(line) <= 80 for line in done.stdout.splitlines())
+
+
+def test_closed_standard_descriptors(isolation, tmp_path):
+    """What is opened does not get their numbers: the log would go to it."""
+    (tmp_path / "told.py").write_text(
+        "import os\n"
+        "def application(environ, start_response):\n"
+        "\tprint('to nobody', flush=True)\n"
+        "\tstart_response('200 OK', [])\n"
+        "\treturn [' '.join(os.readlink('/proc/self/fd/%d' % fd)\n"
+        "\t\tfor fd in range(3)).encode()]\n")
+    server = Server("told", "--isolation", isolation, "--uds",
+        tmp_path / "s", cwd=tmp_path)
+    proc = subprocess.Popen(["/bin/sh", "-c",
+        'exec "$0" "$@" 0<&- 1>&- 2>&-', *server.args], cwd=tmp_path,
+        env=server.env, start_new_session=True)
+
+    def body():
+        try:
+            with Connection(str(tmp_path / "s"), LIMIT) as c:
+                return c.get("/").body
+        except (FileNotFoundError, ConnectionRefusedError):
+            return None
+
+    try:
+        assert until(body, "a start") == b"/dev/null /dev/null /dev/null"
+        assert descriptors(proc.pid).count("/dev/null") >= 3
+        proc.terminate()
+        assert proc.wait(LIMIT) == 0
+    finally:
+        proc.kill()
+        proc.wait()
 
 
 @pytest.mark.parametrize("umask, mode", [("0", 0o777), ("027", 0o750)])
