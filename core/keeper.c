@@ -245,11 +245,11 @@ on_late_refused(struct keeper *k, struct gen *g, const char *what)
 		return;
 	g->late = true;
 	if (!k->opts->may_switch) {
-		log_warn(k->log, "%s: imported while serving, does not support "
+		log_warn(k->log, "%s: needed while serving, does not support "
 		    "an interpreter a shard; --isolation process does", what);
 		return;
 	}
-	log_warn(k->log, "%s: imported while serving, does not support an "
+	log_warn(k->log, "%s: needed while serving, does not support an "
 	    "interpreter a shard; changing to a process a shard "
 	    "(--isolation process does from the start)", what);
 	k->isolation = ISOLATION_PROCESS;

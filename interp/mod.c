@@ -75,27 +75,26 @@ wait_for_stop(void)
 }
 
 /*
- * refused(module, minor): an extension cannot be loaded in this interpreter.
- * Where the keeper may switch to processes, and before this shard serves, the
- * import never returns: the next generation does it.
+ * refused(what): an extension cannot be loaded in this interpreter, or a call
+ * is refused.  Where the keeper may switch to processes, and before this shard
+ * serves, it never returns: the next generation does it.
  */
 static PyObject *
-mod_refused(PyObject *m, PyObject *args)
+mod_refused(PyObject *m, PyObject *arg)
 {
 	struct pystate *st = state(m);
 	struct server *sv = st->berth->server;
-	const char *module;
-	int minor;
+	const char *what = PyUnicode_AsUTF8(arg);
 
-	if (!PyArg_ParseTuple(args, "sp:refused", &module, &minor))
+	if (!what)
 		return NULL;
-	if (!minor && server_may_switch(sv)) {
-		server_refused(sv, module, st->ready);
+	if (server_may_switch(sv)) {
+		server_refused(sv, what, st->ready);
 		if (!st->ready)
 			wait_for_stop();
-	} else if (!minor) {
-		log_warn(&st->log, "module %s cannot be loaded in an "
-		    "interpreter of its own; use --isolation process", module);
+	} else {
+		log_warn(&st->log, "%s: not possible in an interpreter of its "
+		    "own; use --isolation process", what);
 	}
 	Py_RETURN_NONE;
 }
@@ -269,7 +268,7 @@ static PyMethodDef methods[] = {
 	{ "log", mod_log, METH_VARARGS, NULL },
 	{ "claim_failure", mod_claim_failure, METH_NOARGS, NULL },
 	{ "failed", mod_failed, METH_O, NULL },
-	{ "refused", mod_refused, METH_VARARGS, NULL },
+	{ "refused", mod_refused, METH_O, NULL },
 	{ "load_begin", mod_load_begin, METH_NOARGS, NULL },
 	{ "load_end", mod_load_end, METH_NOARGS, NULL },
 	{ "setup", mod_setup, METH_VARARGS, NULL },

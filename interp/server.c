@@ -354,10 +354,10 @@ server_may_switch(const struct server *sv)
 }
 
 void
-server_refused(struct server *sv, const char *module, bool late)
+server_refused(struct server *sv, const char *what, bool late)
 {
 	ctl_send(sv->start->control, late ? CTL_LATE_REFUSED : CTL_REFUSED,
-	    sv->start->first, module);
+	    sv->start->first, what);
 }
 
 bool

@@ -62,10 +62,10 @@ int server_run(const struct child_start *start);
 bool server_may_switch(const struct server *sv);
 
 /*
- * Tells the keeper that a module refuses interpreters of their own; <late>:
- * after this shard was ready.  Any thread of the process.
+ * Tells the keeper that <what>, a module or a call, refuses interpreters of
+ * their own; <late>: after this shard was ready.  Any thread of the process.
  */
-void server_refused(struct server *sv, const char *module, bool late);
+void server_refused(struct server *sv, const char *what, bool late);
 
 /*
  * The start failed.  True for the first shard of the generation that says so:

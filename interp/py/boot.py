@@ -10,7 +10,7 @@ The C side is the module ``_shoal``:
 
 ``_shoal.config``       dict of the options that matter here
 ``_shoal.log(level, text)``
-``_shoal.claim_failure()``, ``_shoal.failed(what)``, ``_shoal.refused(module)``
+``_shoal.claim_failure()``, ``_shoal.failed(what)``, ``_shoal.refused(what)``
 ``_shoal.load_begin()``, ``_shoal.load_end()``   one import of an application at a time
 ``_shoal.embedded(name)``   the module of another file beside this one
 ``_shoal.source(name)``     its text
@@ -38,11 +38,14 @@ GC_DEFAULT = gc.get_threshold()
 FAILURE_WAIT = 2
 #: Files whose frames tell nobody anything: this one, and those that Python leaves out, too.
 UNTOLD = (__file__, "<frozen importlib._bootstrap")
-#: With --check: the modules that refused this interpreter, by name.
+#: What refused this interpreter: modules, by name, and calls.
 REFUSED = []
 #: Container objects made and not freed before the cyclic collector looks at them:
 #: a pause of a quarter of a millisecond (tools/bench/results/gc.md).
 GC_THRESHOLD = 10_000
+#: Modules of the library that refuse, and that an application may want for itself.  The
+#: library does without them, as it does without the others that refuse.
+WANTED = ("faulthandler", "_tracemalloc")
 #: Words by which CPython, PyO3, Cython and others refuse an own-GIL interpreter.
 REFUSALS = ("subinterpreter", "one interpreter per process", "Interpreter change detected")
 
@@ -65,6 +68,8 @@ def main():
         fail(str(error), error.__cause__)
         code = START_FAILED
     except BaseException as error:  # whatever an application may raise
+        if CONFIG["own_interpreter"] and is_refusal(error):
+            note_refusal(error.name or "a module of Python's library")
         fail("the application could not be started" + advice(error), error)
         code = START_FAILED
     finish()
@@ -138,6 +143,7 @@ def prepare():
     sys.path[:0] = [CONFIG["working_dir"], *extra]
     if CONFIG["own_interpreter"]:
         watch_imports()
+        watch_forks()
         tame_signals()
     if CONFIG["cpus"]:
         give_cpus_back(CONFIG["cpus"])
@@ -199,31 +205,83 @@ def adopt_thread(number):
     name_thread(f"shoal-{CONFIG['shard']}-{number}")
 
 
+def is_refusal(error):
+    """Whether *error* says that something cannot be in an interpreter of its own."""
+    return (isinstance(error, (ImportError, RuntimeError))
+            and any(word in str(error) for word in REFUSALS))
+
+
+def note_refusal(what):
+    """Tell the server, once, *what* refuses this interpreter; at start that may not return."""
+    if what in REFUSED:
+        return
+    REFUSED.append(what)
+    if CONFIG["check_fd"] < 0:
+        _shoal.refused(what)
+
+
 def watch_imports():
     """Tell the server of each extension module that refuses this interpreter."""
-    from importlib.machinery import ExtensionFileLoader
-
-    stdlib = sys.stdlib_module_names
+    from importlib.machinery import BuiltinImporter, ExtensionFileLoader
 
     def watched(method):
-        def call(self, argument):
+        def call(named, *args):
             try:
-                return method(self, argument)
+                return method(named, *args)
             except ImportError as error:
-                if any(word in str(error) for word in REFUSALS):
-                    name = self.name
-                    # Of the library itself only what nobody misses refuses.
-                    minor = name.partition(".")[0] in stdlib
-                    if CONFIG["check_fd"] < 0:
-                        _shoal.refused(name, minor)
-                    elif not minor and name not in REFUSED:
-                        REFUSED.append(name)
+                if is_refusal(error):
+                    error.name = named.name
+                    if is_missed(named.name, sys._getframe(1)):
+                        note_refusal(named.name)
                 raise
 
         return call
 
     ExtensionFileLoader.create_module = watched(ExtensionFileLoader.create_module)
     ExtensionFileLoader.exec_module = watched(ExtensionFileLoader.exec_module)
+    BuiltinImporter.create_module = staticmethod(watched(BuiltinImporter.create_module))
+
+
+def is_missed(module, frame):
+    """Whether anybody needs the *module* that cannot be imported at *frame*."""
+    stdlib = sys.stdlib_module_names
+    if module.partition(".")[0] not in stdlib:
+        return True
+    if module not in WANTED:
+        return False
+    while frame and (frame.f_code.co_filename.startswith(UNTOLD)
+                     or frame.f_globals.get("__name__") == "tracemalloc"):
+        frame = frame.f_back
+    return bool(frame) and frame.f_globals.get("__name__", "").partition(".")[0] not in stdlib
+
+
+def watch_forks():
+    """Tell the server when the application forks, which an interpreter of its own refuses."""
+    import os
+
+    import _posixsubprocess
+
+    def watched(function, what):
+        def call(*args):
+            try:
+                return function(*args)
+            except RuntimeError as error:
+                if is_refusal(error):
+                    note_refusal(what)
+                raise
+
+        return call
+
+    os.fork = watched(os.fork, "os.fork()")
+    os.forkpty = watched(os.forkpty, "os.forkpty()")
+    _posixsubprocess.fork_exec = watched(_posixsubprocess.fork_exec, "subprocess's preexec_fn")
+    take_fork_exec()
+
+
+def take_fork_exec():
+    """Have subprocess use the function as it is now, if it was imported already."""
+    if "subprocess" in sys.modules:
+        sys.modules["subprocess"]._fork_exec = sys.modules["_posixsubprocess"].fork_exec
 
 
 def tame_signals():
@@ -278,9 +336,7 @@ def give_cpus_back(cpus):
     _posixsubprocess.fork_exec = widely(_posixsubprocess.fork_exec)
     os.posix_spawn = widely(os.posix_spawn)
     os.posix_spawnp = widely(os.posix_spawnp)
-    # subprocess has taken the function by name when it was imported already.
-    if "subprocess" in sys.modules:
-        sys.modules["subprocess"]._fork_exec = _posixsubprocess.fork_exec
+    take_fork_exec()
 
 
 def finish():

@@ -79,6 +79,63 @@ def test_a_late_refusal_costs_one_request_at_most():
             server.expected.clear()
 
 
+WISHES = ["faulthandler", "tracemalloc", "fork", "preexec"]
+WANTED = {"fork": r"os\.fork\(\)", "preexec": "preexec_fn"}
+
+
+@needs_interp
+@pytest.mark.parametrize("wish", WISHES)
+def test_what_python_itself_refuses_moves_to_processes(wish):
+    """Its library has such, too, and an application may want it."""
+    with Server("wanting:asgi", workers=2, env={"WANTING": wish}) as server:
+        assert server.get("/").body == b"here it is\n"
+        assert len(server.children()) == 2
+        assert server.logged(WANTED.get(wish, wish) + ": does not support")
+        assert server.get("/" + wish).status == 200
+
+
+@needs_interp
+@pytest.mark.parametrize("wish", WISHES)
+def test_what_python_itself_refuses_late_costs_one_request(wish):
+    with Server("wanting:asgi", workers=2) as server:
+        server.expect("RuntimeError|ImportError", times=1)
+        server.allow("Exception in the ASGI application")
+        old = server.child()
+        assert server.get("/" + wish).status == 500
+        server.wait_log("%s: needed while serving" % WANTED.get(wish, wish))
+        until(lambda: old not in server.children()
+            and len(server.children()) == 2, "processes")
+        server.rebase()
+        for _ in range(4):
+            assert server.get("/" + wish).body == b"here it is\n"
+
+
+@needs_interp
+@pytest.mark.parametrize("how", ["at its import", "in a request"])
+def test_what_only_the_library_tries_is_no_refusal(how):
+    wish = {"WANTING": "nothing"} if how == "at its import" else {}
+    with Server("wanting:asgi", workers=2, env=wish) as server:
+        old = server.child()
+        assert server.get("/nothing").body == b"here it is\n"
+        assert server.get("/").status == 200
+        assert server.children() == [old]
+        assert not server.logged("does not support|not possible"), server.log
+
+
+@needs_interp
+@pytest.mark.parametrize("wish", WISHES + ["readline"])
+def test_interp_says_what_python_refuses(wish, tmp_path):
+    from shoal import copy_of
+    copy_of(tmp_path, "wanting.py", "kit.py")
+    (tmp_path / "lines.py").write_text("import readline\n")
+    app = "lines" if wish == "readline" else "wanting:asgi"
+    done = run("--isolation", "interp", "--port", "0", "--workers", "2",
+        app, env={"WANTING": wish}, cwd=tmp_path)
+    assert done.code == 3, done.stderr
+    assert "%s: not possible in an interpreter of its own; use --isolation " \
+        "process" % WANTED.get(wish, wish).replace("\\", "") in done.stderr
+
+
 @needs_interp
 def test_a_late_refusal_stays_where_interp_was_asked_for():
     with Server("late_numpy:asgi", "--isolation", "interp") as server:

@@ -569,7 +569,7 @@ a_late_refusal_changes_to_processes_without_a_gap(struct run *r)
 	for (unsigned i = 0; i < 20; i++)
 		OK(ask(r, 'h') > 0 && strstr(r->got, "gen=1 process"));
 	OK(stopped(r) == EXIT_CLEAN);
-	OK(count(r, "pil: imported while serving") == 1);
+	OK(count(r, "pil: needed while serving") == 1);
 	OK(atomic_load(&world->starts) == 3);
 }
 
