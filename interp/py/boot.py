@@ -68,8 +68,8 @@ def main():
         fail(str(error), error.__cause__)
         code = START_FAILED
     except BaseException as error:  # whatever an application may raise
-        if CONFIG["own_interpreter"] and is_refusal(error):
-            note_refusal(error.name or "a module of Python's library")
+        if CONFIG["own_interpreter"] and is_refusal(error) and not REFUSED:
+            note_refusal(getattr(error, "name", None) or "the application")
         fail("the application could not be started" + advice(error), error)
         code = START_FAILED
     finish()

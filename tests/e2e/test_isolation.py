@@ -134,6 +134,8 @@ def test_interp_says_what_python_refuses(wish, tmp_path):
     assert done.code == 3, done.stderr
     assert "%s: not possible in an interpreter of its own; use --isolation " \
         "process" % WANTED.get(wish, wish).replace("\\", "") in done.stderr
+    assert done.stderr.count("Traceback (most recent") == 1, done.stderr
+    assert "boot.py" not in done.stderr, done.stderr
 
 
 @needs_interp
