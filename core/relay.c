@@ -97,7 +97,7 @@ relay_publish(struct relay *r, struct ring_msg *m, uint64_t *offset)
 	struct ring_place where;
 	int err;
 
-	if (!atomic_load_explicit(r->alive, memory_order_acquire))
+	if (!relay_is_alive(r))
 		return -ECHILD;
 	m->hash = topic_hash(m->channel, r->topics.seed);
 	pthread_mutex_lock(&r->lock);
@@ -125,6 +125,8 @@ relay_join(struct relay *r, struct member *m, struct str channel)
 
 	if (channel.n < 1 || channel.n > RING_NAME_MAX)
 		return -EINVAL;
+	if (!relay_is_alive(r))
+		return -ECHILD;
 	/* Nobody has listened so far: nothing was missed. */
 	if (r->topics.n_subs == 0 && !r->walk.topic)
 		r->cursor.at = tail;
@@ -144,7 +146,7 @@ relay_leave(struct relay *r, struct member *m, struct str channel)
 	    topic_hash(channel, r->topics.seed));
 	struct sub *sub = topic ? topic_sub(&r->topics, m, topic) : NULL;
 
-	if (!sub)
+	if (!sub || !relay_is_alive(r))
 		return false;
 	topic_leave(&r->topics, sub);
 	return true;
@@ -155,7 +157,7 @@ relay_leave_all(struct relay *r, struct member *m)
 {
 	struct list *n;
 
-	while ((n = list_first(&m->subs)))
+	while (relay_is_alive(r) && (n = list_first(&m->subs)))
 		topic_leave(&r->topics, container_of(n, struct sub, mine));
 }
 
@@ -334,6 +336,9 @@ relay_deliver(struct relay *r)
 {
 	unsigned calls = 0, budget = RELAY_BUDGET, looks = RELAY_LOOKS;
 
+	/* A copy's members may have gone without leaving. */
+	if (!relay_is_alive(r))
+		return 0;
 	while (budget > 0 && (r->walk.topic ||
 	    (r->topics.n_subs > 0 && find_run(r, &looks))))
 		calls += call_members(r, &budget);

@@ -20,6 +20,9 @@
  * join takes effect at the ring's tail: what is published later is delivered,
  * what was published before is not.
  *
+ * A process that the application forks has none of it: what it wrote into the
+ * lane or the ear would be its parent's.
+ *
  * How much is delivered in a step is bounded; relay_is_ready() says that there
  * is more.
  */
@@ -91,12 +94,22 @@ void relay_fini(struct relay *r);
  */
 int relay_publish(struct relay *r, struct ring_msg *m, uint64_t *offset);
 
-/* 0, also if it is in already; -EINVAL: as above; -ENOMEM. */
+/* 0, also if it is in already; -EINVAL, -ECHILD: as above; -ENOMEM. */
 int relay_join(struct relay *r, struct member *m, struct str channel);
 /* False: it was not in. */
 bool relay_leave(struct relay *r, struct member *m, struct str channel);
-/* Before a member's memory goes; also from within its fn. */
+/*
+ * Before a member's memory goes; also from within its fn.  In a process forked
+ * by the application nobody joins or leaves: the ear is the parent's.
+ */
 void relay_leave_all(struct relay *r, struct member *m);
+
+/* False: it is over, or this process was forked by the application. */
+static inline bool
+relay_is_alive(const struct relay *r)
+{
+	return atomic_load_explicit(r->alive, memory_order_acquire);
+}
 
 /* Whether a member may keep a reference to a message's segment. */
 static inline bool

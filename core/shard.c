@@ -413,18 +413,11 @@ shard_end_logs(struct shard *s)
 }
 
 void
-shard_end_inbox(struct shard *s)
-{
-	inbox_read(&s->inbox, s);
-	atomic_store(&s->deaf, true);
-}
-
-void
 shard_fini(struct shard *s)
 {
 	struct list *n;
 
-	shard_end_inbox(s);
+	inbox_read(&s->inbox, s);
 	while ((n = list_first(&s->conns)) || (n = list_first(&s->idle)))
 		conn_abort(container_of(n, struct conn, node));
 	free_dead(s);

@@ -96,7 +96,6 @@ struct shard {
 	bool draining;
 	bool cut;			/* the grace is over: none is idle */
 	bool over;			/* the drain is */
-	_Atomic bool deaf;		/* reads no more letters */
 	const struct proto_ops *proto;	/* of a new connection */
 	const struct app_ops *app;
 	void *py;			/* the interpreter's side: interp/ */
@@ -113,8 +112,6 @@ struct shard {
 int shard_init(struct shard *s, const struct child_start *start, unsigned id,
     const struct proto_ops *proto);
 void shard_fini(struct shard *s);
-/* After the last turn: reads the letters; no more will be. */
-void shard_end_inbox(struct shard *s);
 /* Writes what waits in its logs.  shard_fini() does it, too. */
 void shard_end_logs(struct shard *s);
 

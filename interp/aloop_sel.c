@@ -278,13 +278,18 @@ is_over(const struct selector *sel)
 	return s->over || (shard_is_over(s) && sel->st->n_tasks == 0);
 }
 
-/* Waiting, reading, writing: all that needs no GIL, without it. */
+/*
+ * Waiting, reading, writing: all that needs no GIL, without it.  Letters that
+ * were posted after the inbox was read come before Python does: who posted one
+ * because we were out of it waits for that (channel.c).
+ */
 static void
 without_gil(struct selector *sel, int64_t ns)
 {
 	PyThreadState *ts;
 
 	sel->waiting = ns != 0;
+	sel->st->in_python = false;
 	ts = PyEval_SaveThread();
 	atomic_store_explicit(&sel->shard->slot->busy_since, 0,
 	    memory_order_relaxed);
@@ -294,6 +299,8 @@ without_gil(struct selector *sel, int64_t ns)
 	atomic_store_explicit(&sel->shard->slot->busy_since,
 	    sel->shard->loop.now, memory_order_relaxed);
 	PyEval_RestoreThread(ts);
+	sel->st->in_python = true;
+	inbox_read(&sel->shard->inbox, sel->shard);
 	sel->waiting = false;
 }
 
@@ -413,7 +420,6 @@ selector_close(struct selector *sel, PyObject *unused)
 	sel->watch = NULL;
 	sel->n_watch = 0;
 	PyDict_Clear(sel->map);
-	shard_end_inbox(sel->shard);
 	Py_RETURN_NONE;
 }
 

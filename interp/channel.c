@@ -3,9 +3,7 @@
 
 #include <errno.h>
 #include <semaphore.h>
-#include <stdatomic.h>
 #include <string.h>
-#include <time.h>
 
 #include "core/mem.h"
 #include "core/relay.h"
@@ -36,6 +34,7 @@ struct subscription;
 
 /* The deliver step's part of a Subscription. */
 struct inlet {
+	struct list node;		/* in st->inlets */
 	struct letter letter;
 	struct member member;
 	struct work work;
@@ -84,6 +83,25 @@ on_shard_thread(const struct pystate *st)
 	return PyThreadState_Get() == st->shard_ts;
 }
 
+/*
+ * Whether this thread may touch the shard's members.  Another one that has the
+ * GIL while the shard's thread is within Python may: what waits for the GIL
+ * touches nothing, and where it gave the GIL away all is as it should be.
+ * (A letter would wait for the next turn, which may wait for this thread.)
+ */
+static bool
+may_touch(const struct pystate *st)
+{
+	return st->in_python || on_shard_thread(st);
+}
+
+static void
+set_forked(const char *what)
+{
+	PyErr_Format(PyExc_RuntimeError, "this process was forked by the "
+	    "application, or its shard has ended: it cannot %s", what);
+}
+
 /* ---- publish ----------------------------------------------------------- */
 
 static PyObject *
@@ -94,11 +112,11 @@ publish_failed(struct pystate *st, int err, size_t n)
 		    "%llu bytes here, not %zu: --ring-size is four times as "
 		    "much", (unsigned long long)ring_data_max(
 		    st->shard->relay.ring), n);
-	if (err == -ECHILD)
-		return PyErr_Format(PyExc_RuntimeError, "this process was "
-		    "forked by the application, or its shard has ended: it "
-		    "cannot publish");
-	return PyErr_Format(PyExc_OSError, "publish: %s", strerror(-err));
+	if (err != -ECHILD)
+		return PyErr_Format(PyExc_OSError, "publish: %s",
+		    strerror(-err));
+	set_forked("publish");
+	return NULL;
 }
 
 /* With the frame's head, so that no receiver has to make one. */
@@ -160,7 +178,10 @@ struct target {
 	struct req *req;		/* whose response is an event stream */
 };
 
-/* On the shard's thread; without the GIL, too.  False: it is none of ours. */
+/*
+ * By whom may_touch(); on the shard's thread without the GIL, too.  False: it
+ * is none of ours.
+ */
 static bool
 target_of(struct pystate *st, PyObject *connection, struct target *t)
 {
@@ -222,7 +243,7 @@ connection_of(struct pystate *st, PyObject *given)
 	return found;
 }
 
-/* On the shard's thread; without the GIL, too. */
+/* As target_of(). */
 static int
 join_now(struct pystate *st, PyObject *connection, struct str channel,
     bool leaves)
@@ -249,33 +270,20 @@ on_joining(struct letter *l, struct shard *s)
 	sem_post(&j->done);
 }
 
-/* Until it is posted, or nobody will: a shard that ends reads no letters. */
-static void
-wait_for(sem_t *done, struct shard *s)
-{
-	struct timespec until;
-
-	do {
-		if (atomic_load(&s->deaf))
-			return;
-		clock_gettime(CLOCK_REALTIME, &until);
-		until.tv_sec++;
-	} while (sem_timedwait(done, &until) == -1);
-}
-
+/* While the shard's thread is out of Python, and before it comes back. */
 static int
 join_elsewhere(struct pystate *st, PyObject *connection, struct str channel,
     bool leaves)
 {
 	struct joining j = { .letter.fn = on_joining, .st = st,
 	                     .connection = connection, .channel = channel,
-	                     .leaves = leaves,
-	                     .result = leaves ? 0 : -ENOTCONN };
+	                     .leaves = leaves };
 
 	sem_init(&j.done, 0, 0);
-	Py_BEGIN_ALLOW_THREADS
 	inbox_post(&st->shard->inbox, &st->shard->loop, &j.letter);
-	wait_for(&j.done, st->shard);
+	Py_BEGIN_ALLOW_THREADS
+	while (sem_wait(&j.done) == -1 && errno == EINTR)
+		;
 	Py_END_ALLOW_THREADS
 	sem_destroy(&j.done);
 	return j.result;
@@ -286,13 +294,17 @@ static int
 join_or_leave(struct pystate *st, PyObject *connection, struct str channel,
     bool leaves)
 {
-	int result = on_shard_thread(st) ?
-	    join_now(st, connection, channel, leaves) :
-	    join_elsewhere(st, connection, channel, leaves);
+	int result = -ECHILD;
 
+	if (relay_is_alive(&st->shard->relay))
+		result = may_touch(st) ?
+		    join_now(st, connection, channel, leaves) :
+		    join_elsewhere(st, connection, channel, leaves);
 	if (result >= 0)
 		return result;
-	if (result == -ENOTCONN)
+	if (result == -ECHILD)
+		set_forked(leaves ? "leave" : "join");
+	else if (result == -ENOTCONN)
 		PyErr_SetString(PyExc_OSError, "the WebSocket is not accepted "
 		    "or the response not begun; or it is over");
 	else if (result == -EPROTOTYPE)
@@ -483,6 +495,7 @@ static void
 inlet_free(struct inlet *in)
 {
 	relay_leave_all(&in->shard->relay, &in->member);
+	list_del(&in->node);
 	list_del(&in->work.node);
 	while (in->first)
 		drop_first(in);
@@ -507,18 +520,38 @@ detach(struct subscription *sub)
 		return;
 	sub->inlet = NULL;
 	in->owner = NULL;
-	if (on_shard_thread(sub->st))
+	if (may_touch(sub->st))
 		inlet_free(in);
 	else
 		inbox_post(&in->shard->inbox, &in->shard->loop, &in->letter);
 }
 
+void
+channel_end(struct pystate *st)
+{
+	struct list *n;
+
+	inbox_read(&st->shard->inbox, st->shard);
+	while ((n = list_first(&st->inlets))) {
+		struct inlet *in = container_of(n, struct inlet, node);
+
+		in->owner->inlet = NULL;
+		inlet_free(in);
+	}
+}
+
 static int
 attach(struct subscription *sub)
 {
-	struct shard *s = sub->st->shard;
-	struct inlet *in = mem_try(sizeof(*in));
+	struct pystate *st = sub->st;
+	struct shard *s = st->shard;
+	struct inlet *in = NULL;
 
+	if (!relay_is_alive(&s->relay)) {
+		set_forked("subscribe");
+		return -1;
+	}
+	in = mem_try(sizeof(*in));
 	if (!in) {
 		PyErr_NoMemory();
 		return -1;
@@ -529,6 +562,7 @@ attach(struct subscription *sub)
 	in->owner = sub;
 	member_init(&in->member, keep);
 	work_init(&in->work, on_work);
+	list_add_tail(&st->inlets, &in->node);
 	sub->inlet = in;
 	for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(sub->channels); i++) {
 		struct str name;
@@ -721,6 +755,7 @@ static PyMethodDef methods[] = {
 int
 channel_add_types(struct pystate *st, PyObject *module)
 {
+	list_init(&st->inlets);
 	st->subscription_type = (PyTypeObject *)PyType_FromModuleAndSpec(
 	    module, &sub_spec, NULL);
 	if (!st->subscription_type)

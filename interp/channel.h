@@ -10,7 +10,8 @@
  *	_shoal.use_message(type)	what the iterator makes of a message
  *
  * publish() may be called by any thread that holds the GIL.  join() and
- * leave() on another thread than the shard's go by its inbox, and wait.
+ * leave() on another thread than the shard's are done at once while that one
+ * is in Python; while it waits, reads or writes they go by its inbox, and wait.
  *
  * A Subscription's messages are kept in C, by reference to the shard's log,
  * until the application takes them: bounded by --subscriber-buffer, the oldest
@@ -34,6 +35,9 @@ struct pystate;
  * 1: done; 0: <type> is none of them; -1: exception.
  */
 int channel_message(struct exchange *ex, PyObject *type, PyObject *msg);
+
+/* The loop is over: ends the Subscriptions that the application did not. */
+void channel_end(struct pystate *st);
 
 int channel_add_types(struct pystate *st, PyObject *module);
 

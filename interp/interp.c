@@ -11,6 +11,7 @@
 #include "core/bug.h"
 #include "core/conf.h"
 #include "core/shard.h"
+#include "interp/channel.h"
 #include "interp/exc.h"
 #include "interp/mod.h"
 #include "interp/py.h"
@@ -296,6 +297,8 @@ interp_run(struct berth *b)
 			return EXIT_START;
 	}
 	code = run_boot(b);
+	if (b->shard->py)
+		channel_end(state_of(b->shard->py));
 	shard_fini(b->shard);
 	if (own && PY_CAN_END_INTERPRETER)
 		Py_EndInterpreter(ts);

@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/list.h"
 #include "core/log.h"
 #include "interp/py.h"
 
@@ -148,6 +149,8 @@ struct pystate {
 	PyObject *asgi_extensions;	/* scope["extensions"], likewise */
 	PyObject *lifespan_state;	/* dict, copied a request; or NULL */
 	unsigned n_tasks;		/* requests' coroutines not over */
+	struct list inlets;		/* of Subscriptions: channel.c */
+	bool in_python;			/* the event loop's thread is */
 	bool ready;			/* serving: a refusal is late */
 };
 

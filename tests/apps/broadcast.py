@@ -13,13 +13,17 @@
     GET /late           what was answered after an end: {ID: answer}
 
 A question is {"do": "publish", "channel": …, "data": …} or "binary": its
-length; {"do": "join"}, {"do": "leave"}, both in a "thread": "" or with "of":
-what kind of connection is given; {"do": "collect", "channels": […]} what a
-subscriber gets.
+length; {"do": "join"}, {"do": "leave"}, both in a "thread": "" that the event
+loop may wait for, "blocking": "", or with "of": what kind of connection is
+given; {"do": "collect", "channels": […]} what a subscriber gets; {"do": "hold"}
+enters a subscription and keeps it; {"do": "fork"} what a copy of the process is
+told, in a "thread": "" or not.
 """
 
 import asyncio
+import concurrent.futures
 import json
+import os
 import threading
 import time
 
@@ -28,6 +32,7 @@ from kit import TEXT, answer, no_events, query, reply, whole
 
 late = {}
 ending = []
+held = []
 waited_for = []
 
 
@@ -76,9 +81,45 @@ async def moving(asked, connection):
         }[asked.get("of", "scope")] if isinstance(connection, dict) \
         else connection
     call = getattr(shoal, asked["do"])
+    if "blocking" in asked:
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            return pool.submit(call, given, asked["channel"]).result()
     if "thread" in asked:
         return await asyncio.to_thread(call, given, asked["channel"])
     return call(given, asked["channel"])
+
+
+async def hold(channel):
+    held.append(shoal.subscribe(channel))
+    await held[-1].__aenter__()
+
+
+def error_of(call, *args):
+    try:
+        return repr(call(*args))
+    except Exception as error:
+        return "%s: %s" % (type(error).__name__, error)
+
+
+def fork(channel, connection):
+    """What a copy of this process is told by each call."""
+    out, to = os.pipe()
+    if os.fork() == 0:
+        try:
+            entering = shoal.subscribe(channel).__aenter__()
+            told = [error_of(shoal.publish, channel, "not to be heard"),
+                error_of(shoal.join, connection, channel),
+                error_of(shoal.leave, connection, channel),
+                error_of(entering.send, None)]
+            held.clear()
+            os.write(to, json.dumps(told).encode())
+        finally:
+            os._exit(0)
+    os.close(to)
+    with open(out) as file:
+        told = json.load(file)
+    os.wait()
+    return told
 
 
 async def done(asked, connection):
@@ -89,6 +130,12 @@ async def done(asked, connection):
                 if "thread" in asked else publish(asked)
         elif asked["do"] == "collect":
             result = await collect(asked)
+        elif asked["do"] == "hold":
+            result = await hold(asked["channel"])
+        elif asked["do"] == "fork":
+            result = await asyncio.to_thread(fork, asked["channel"],
+                connection) if "thread" in asked else \
+                fork(asked["channel"], connection)
         else:
             result = await moving(asked, connection)
     except Exception as error:

@@ -496,6 +496,70 @@ def test_a_shard_ends_while_threads_publish_and_join(isolation):
 
 
 @pytest.mark.asan
+def test_the_event_loop_may_wait_for_a_thread_that_joins(server):
+    channel = name()
+    ws = enter(server)
+    assert done(ws, "join", channel, blocking="") is None
+    post(server, "publish", channel, data="heard")
+    assert ws.recv_text() == "heard"
+    assert done(ws, "leave", channel, blocking="") is True
+    ws.shut()
+
+
+@pytest.mark.asan
+def test_threads_join_and_leave_while_others_do(server):
+    """Whatever the shard does meanwhile: it waits, sleeps, runs."""
+    sockets = on_every_shard(server, count=3)
+    for _ in range(100 // SLOW):
+        for ws in sockets:
+            ws.text(question("join", "crowd", thread=""))
+        for ws in sockets:
+            ws.text(question("leave", "crowd", thread=""))
+    for _ in range(100 // SLOW):
+        for ws in sockets:
+            assert told(ws)["done"] is None
+            assert told(ws)["done"] is True
+    for ws in sockets:
+        ws.shut()
+
+
+@pytest.mark.asan
+def test_a_subscription_that_nobody_leaves(isolation):
+    """It goes with the shard: its end is none the worse for it."""
+    with start("asgi", "--isolation", isolation) as server:
+        ws, channel = enter(server), name()
+        for i in range(3):
+            assert done(ws, "hold", channel) is None
+        post(server, "publish", channel, data="kept")
+        ws.shut()
+
+
+@pytest.mark.asan
+@pytest.mark.parametrize("where", [{}, {"thread": ""}],
+    ids=["event loop", "thread"])
+def test_a_forked_process_takes_no_part(where):
+    """And nothing away: neither is its parent's ear its own."""
+    with start("asgi", "--isolation", "process") as server:
+        channel, mine, last = name(), name(), name()
+        one, two = on_every_shard(server, last)
+        done(one, "join", channel)
+        done(one, "hold", mine)
+        forked = "RuntimeError: this process was forked by the application, " \
+            "or its shard has ended: it cannot "
+        told = done(one, "fork", channel, **where)
+        assert told[:3] == [forked + what
+            for what in ("publish", "join", "leave")]
+        assert told[3] == ("RuntimeError: subscribe() is for the shard's "
+            "event loop, not for another thread's" if where else
+            forked + "subscribe")
+        for text in "first", "second":
+            done(two, "publish", channel, data=text)
+            assert one.recv_text() == text
+        one.shut()
+        two.shut()
+
+
+@pytest.mark.asan
 def test_messages_instead_of_calls(asgi):
     channel = name()
     ws, witness = asgi.websocket("/messages"), enter(asgi, channel)

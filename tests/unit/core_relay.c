@@ -716,26 +716,42 @@ a_shard_that_nobody_listens_in_is_not_woken(void)
 	kit_close(&k);
 }
 
-/* The application's own: it has the mapping, and not the lane. */
+/* The application's own: it has the mapping, and neither lane nor ear. */
 static void
 a_forked_process_is_refused(void)
 {
+	struct ring_msg m = { .channel = STR("a"), .kind = RING_TEXT,
+		.data = STR("x") };
+	struct ear_of e;
+	struct relay *r;
+	unsigned bit;
 	int status = 1;
 	pid_t pid;
 
 	kit_open(&k, 1, "", false);
+	r = &k.shard->relay;
+	bit = ear_bit(topic_hash(STR("a"), r->topics.seed));
+	ear_of_init(&e);
+	OK(join_room(&e, "a") == 0);
+	say("a", "1");
 	fflush(NULL);
 	pid = fork();
 	if (pid == 0) {
-		struct ring_msg m = { .channel = STR("a"), .kind = RING_TEXT,
-			.data = STR("x") };
-
-		_exit(relay_publish(&k.shard->relay, &m, NULL) == -ECHILD ?
-		    0 : 1);
+		OK(relay_publish(r, &m, NULL) == -ECHILD);
+		OK(join_room(&e, "b") == -ECHILD);
+		OK(!relay_leave(r, &e.member, STR("a")));
+		leave(&e);
+		OK(relay_deliver(r) == 0 && e.n == 0);
+		_exit(atomic_load(&t_failures) != 0);
 	}
 	OK(waitpid(pid, &status, 0) == pid && status == 0);
-	say("a", "1");
-	OK(counted(&k.shard->slot->published) == 1);
+	/* Whoever sleeps is still woken for it. */
+	OK(atomic_load(&r->ear->wants_any));
+	OK(atomic_load(&r->ear->wants[bit / 64]) >> bit % 64 & 1);
+	say("a", "2");
+	OK(relay_deliver(r) > 0 && strcmp(e.text, "12") == 0);
+	OK(counted(&k.shard->slot->published) == 2);
+	leave(&e);
 	kit_close(&k);
 }
 
