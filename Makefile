@@ -46,7 +46,8 @@ INTERP = interp/aloop.c interp/aloop_handle.c interp/aloop_ready.c \
 MAIN = core/main.c
 
 # Python sources that are embedded in the binary.
-PYSRC = interp/py/boot.py interp/py/loop.py interp/py/rsgi.py interp/py/shoal.py
+PYSRC = interp/py/boot.py interp/py/loop.py interp/py/own.py interp/py/rsgi.py \
+	interp/py/shoal.py
 
 HEADERS = $(wildcard core/*.h proto/*.h tls/*.h interp/*.h tests/unit/*.h \
 	tests/fuzz/*.h)

@@ -150,25 +150,7 @@ def prepare():
     if sys.prefix == sys.base_prefix:
         name_executable()
     name_granian(importlib.util.find_spec("granian"))
-    sys.meta_path.insert(0, OwnModule)
-
-
-class OwnModule:
-    """Finds the module shoal, which is a part of the server: it need not be installed."""
-
-    @classmethod
-    def find_spec(cls, name, path=None, target=None):
-        if name == "shoal":
-            return importlib.machinery.ModuleSpec(name, cls, origin="<shoal>/shoal.py")
-        return None
-
-    @staticmethod
-    def create_module(spec):
-        return None
-
-    @staticmethod
-    def exec_module(module):
-        exec(compile(_shoal.source("shoal"), "<shoal>/shoal.py", "exec"), vars(module))
+    _shoal.embedded("own").install(_shoal.source("own"), _shoal.source("shoal"))
 
 
 def name_granian(installed):

@@ -108,6 +108,16 @@ class Memory:
         return self.remove(channel, scope_of(connection))
 
 
+class Elsewhere:
+    """The calls in a process that the application started with multiprocessing."""
+
+    def publish(self, *_):
+        raise RuntimeError("this process was started by the application: it is none of the "
+                           "server's, and nobody would hear it")
+
+    join = leave = Subscription = publish
+
+
 def scope_of(connection):
     """The ASGI scope that *connection* is or has, else itself."""
     return getattr(connection, "scope", connection)
@@ -209,6 +219,9 @@ def join(connection: Any, channel: str) -> None:
 
     A client that does not take its messages is closed with 1013 beyond
     ``--subscriber-buffer``, or misses some: ``--subscriber-overflow skip``.
+
+    An event stream is over when the application returns: where the framework does
+    not do so, let it wait for ``http.disconnect`` from ``receive()``.
 
     >>> await websocket.accept()
     >>> shoal.join(websocket, "room")

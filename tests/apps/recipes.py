@@ -175,6 +175,22 @@ def multiprocessing_spawn():
 
 
 @check
+def what_is_spawned_publishes_nothing():
+    import concurrent.futures
+    import multiprocessing
+
+    import spawned
+
+    want = "this process was started by the application: it is none of the " \
+        "server's, and nobody would hear it"
+    for method in "spawn", "forkserver":
+        with concurrent.futures.ProcessPoolExecutor(1,
+                multiprocessing.get_context(method)) as pool:
+            assert pool.submit(spawned.told).result(60) == want
+            assert pool.submit(spawned.told_by_another).result(60) == want
+
+
+@check
 def process_pool():
     import concurrent.futures
     import multiprocessing

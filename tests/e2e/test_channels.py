@@ -2,11 +2,12 @@
 shard, and who is slow costs the others nothing."""
 
 import json
+import re
 import threading
 
 import pytest
 
-from shoal import CLOSE, SLOW, TEXT, Server, close_payload, until
+from shoal import CLOSE, HERE, SLOW, TEXT, Server, close_payload, until
 
 WORKERS = 2
 ids = iter(range(1 << 30))
@@ -600,3 +601,47 @@ def test_a_view_of_wsgi_publishes(isolation):
         offsets = [json.loads(server.post("/ask", question("publish", "x",
             data="x").encode()).body)["done"] for _ in range(20)]
         assert offsets == sorted(set(offsets))
+
+
+README = (HERE.parents[1] / "README.md").read_text()
+NEWS = """
+import asyncio
+
+import shoal
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse, StreamingResponse
+from starlette.routing import Route
+
+%s
+
+async def say(request):
+    shoal.publish("news", request.query_params["text"])
+    return PlainTextResponse(str(len(asyncio.all_tasks())))
+
+
+app = Starlette(routes=[Route("/news", news), Route("/say", say)])
+"""
+
+
+@pytest.mark.asan
+def test_the_readmes_examples(tmp_path):
+    chat, news = re.findall(r"```python\n(.*?)```", README, re.S)
+    (tmp_path / "chat.py").write_text(chat)
+    (tmp_path / "news.py").write_text(NEWS % news)
+    with Server("chat:app", workers=2, cwd=tmp_path) as server:
+        sockets = [server.websocket("/") for _ in range(4)]
+        for i, ws in enumerate(sockets):
+            ws.text("%d" % i)
+            assert [one.recv_text() for one in sockets] == ["%d" % i] * 4
+        for ws in sockets:
+            ws.shut()
+    with Server("news:app", workers=1, cwd=tmp_path) as server:
+        tasks = server.get("/say?text=early").body
+        conn = server.connect()
+        events = Events(conn, "/news")
+        assert events.next() == ": hello"
+        assert server.get("/say?text=hello").body != tasks
+        assert events.next().endswith("\ndata: hello")
+        conn.close()
+        until(lambda: server.get("/say?text=late").body == tasks,
+            "its task has ended")
