@@ -7,7 +7,9 @@
     WebSocket /messages the same by ASGI's messages: each is one to send()
     GET /events         an event stream, joined to ?channel; ?type is another
                         type, ?length gives it a length, ?early joins before
-                        it begins, ?own writes an event of that many bytes
+                        it begins, ?own writes an event of that many bytes,
+                        ?count publishes numbers from now on, and "end" when
+                        something is said in that channel
     GET /babble         a thread publishes, joins and leaves from now on, for
                         ever where such threads may be
     GET /late           what was answered after an end: {ID: answer}
@@ -94,6 +96,17 @@ async def hold(channel):
     await held[-1].__aenter__()
 
 
+async def count(channel, stop):
+    async with shoal.subscribe(stop) as stops:
+        over = asyncio.ensure_future(anext(stops))
+        number = 0
+        while not over.done():
+            shoal.publish(channel, str(number))
+            number += 1
+            await asyncio.sleep(0.002)
+        shoal.publish(channel, "end")
+
+
 def error_of(call, *args):
     try:
         return repr(call(*args))
@@ -150,7 +163,7 @@ async def socket(scope, receive, send):
     if "early" in ask:
         before.append(await done({"do": "join", "channel": "x"}, scope))
     await send({"type": "websocket.accept"})
-    before.append({"shard": me()})
+    before.append({"shard": me(), "pid": os.getpid()})
     for answer in before:
         await send({"type": "websocket.send", "text": json.dumps(answer)})
     while (message := await receive())["type"] == "websocket.receive":
@@ -192,6 +205,9 @@ async def events(scope, receive, send):
     await send({"type": "http.response.start", "status": 200,
         "headers": headers})
     await join()
+    if "count" in ask:
+        held.append(asyncio.ensure_future(count(ask["channel"],
+            ask["count"])))
     while (await receive())["type"] != "http.disconnect" and "own" not in ask:
         pass
     if "own" in ask:

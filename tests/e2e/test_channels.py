@@ -3,6 +3,7 @@ shard, and who is slow costs the others nothing."""
 
 import json
 import re
+import signal
 import threading
 
 import pytest
@@ -533,6 +534,44 @@ def test_a_subscription_that_nobody_leaves(isolation):
             assert done(ws, "hold", channel) is None
         post(server, "publish", channel, data="kept")
         ws.shut()
+
+
+@pytest.mark.asan
+def test_between_generations(isolation):
+    """The old processes, while they finish, and the new ones hear each other:
+    nothing is missed in between."""
+    with start("asgi", "--isolation", isolation) as server:
+        channel, stop = name(), name()
+        old = server.children()
+        events = stream(server, channel, "&count=" + stop)
+        server.kill(signal.SIGHUP)
+        server.wait_log("the new server processes serve")
+        while True:
+            ws = server.websocket("/ask")
+            if told(ws)["pid"] not in old:
+                break
+            ws.close()
+        done(ws, "join", channel)
+        heard = [ws.recv_text()]
+        post(server, "publish", channel, data="new")
+        while heard[-1] != "new":
+            heard.append(ws.recv_text())
+        post(server, "publish", stop, data="now")
+        while heard[-1] != "end":
+            heard.append(ws.recv_text())
+        all_of_it = []
+        while not all_of_it or all_of_it[-1] != "end":
+            all_of_it.append(events.next().partition("data: ")[2])
+        assert all_of_it[-len(heard):] == heard
+        all_of_it.remove("new")
+        assert all_of_it == [str(i) for i in range(len(all_of_it) - 1)] + [
+            "end"]
+        assert set(old) & set(server.children())
+        events.conn.close()
+        ws.shut()
+        until(lambda: not set(old) & set(server.children()),
+            "the old ones leave")
+        server.rebase()
 
 
 @pytest.mark.asan
