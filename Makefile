@@ -40,8 +40,9 @@ INTERP = interp/aloop.c interp/aloop_handle.c interp/aloop_ready.c \
 	interp/rsgi_file.c interp/rsgi_headers.c interp/rsgi_proto.c \
 	interp/rsgi_res.c interp/rsgi_scope.c interp/rsgi_stream.c \
 	interp/rsgi_ws.c interp/scope.c interp/server.c interp/state.c \
-	interp/task.c interp/wpool.c interp/wsgi.c interp/wsgi_env.c \
-	interp/wsgi_file.c interp/wsgi_io.c interp/wsmsg.c
+	interp/subscription.c interp/task.c interp/wpool.c interp/wsgi.c \
+	interp/wsgi_env.c interp/wsgi_file.c interp/wsgi_io.c \
+	interp/wsmsg.c
 
 MAIN = core/main.c
 

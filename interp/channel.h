@@ -1,29 +1,25 @@
 /* See LICENSE for the terms. */
 /*
  * Channels for the application: what the module `shoal` (py/shoal.py) is made
- * of inside the server.
+ * of inside the server, with interp/subscription.h.
  *
  *	_shoal.publish(channel, data) -> offset
  *	_shoal.join(connection, channel)
  *	_shoal.leave(connection, channel) -> bool
- *	_shoal.Subscription(channels)	an async context manager and iterator
- *	_shoal.use_message(type)	what the iterator makes of a message
+ *	_shoal.counters()		a dict a shard
  *
  * publish() may be called by any thread that holds the GIL.  join() and
  * leave() on another thread than the shard's are done at once while that one
  * is in Python; while it waits, reads or writes they go by its inbox, and wait.
  *
- * A Subscription's messages are kept in C, by reference to the shard's log,
- * until the application takes them: bounded by --subscriber-buffer, the oldest
- * go first, and are counted in the next one's <lost>.  What the deliver step
- * sees of it (struct inlet) is not a Python object: it may outlive the one that
- * was collected on another thread by as long as a letter takes.
- *
- * Thread: the GIL's holder; inlets are the shard's token holder's.
+ * Thread: the GIL's holder.
  */
 #ifndef INTERP_CHANNEL_H
 #define INTERP_CHANNEL_H
 
+#include <stdbool.h>
+
+#include "core/str.h"
 #include "interp/py.h"
 
 struct exchange;
@@ -36,9 +32,20 @@ struct pystate;
  */
 int channel_message(struct exchange *ex, PyObject *type, PyObject *msg);
 
-/* The loop is over: ends the Subscriptions that the application did not. */
-void channel_end(struct pystate *st);
+/* A channel's name, in <channel>; -1 with an exception. */
+int channel_name(PyObject *channel, struct str *name);
 
-int channel_add_types(struct pystate *st, PyObject *module);
+/*
+ * Whether this thread, which holds the GIL, may touch the shard's members.
+ * Another than the shard's may while that one is within Python: what waits for
+ * the GIL touches nothing, and where it gave the GIL away all is as it should
+ * be.  (A letter would wait for the next turn, which may wait for this thread.)
+ */
+bool channel_may_touch(const struct pystate *st);
+
+/* The exception of a call that the relay refuses: see relay_is_alive(). */
+void channel_set_forked(const char *what);
+
+int channel_add_functions(PyObject *module);
 
 #endif

@@ -11,12 +11,12 @@
 #include "core/bug.h"
 #include "core/conf.h"
 #include "core/shard.h"
-#include "interp/channel.h"
 #include "interp/exc.h"
 #include "interp/mod.h"
 #include "interp/py.h"
 #include "interp/server.h"
 #include "interp/state.h"
+#include "interp/subscription.h"
 
 /*
  * Imported in the main interpreter before another is made.  _datetime:
@@ -298,7 +298,7 @@ interp_run(struct berth *b)
 	}
 	code = run_boot(b);
 	if (b->shard->py)
-		channel_end(state_of(b->shard->py));
+		subscription_end_all(state_of(b->shard->py));
 	shard_fini(b->shard);
 	if (own && PY_CAN_END_INTERPRETER)
 		Py_EndInterpreter(ts);

@@ -7,6 +7,7 @@
 #include "interp/flow.h"
 #include "interp/rsgi.h"
 #include "interp/scope.h"
+#include "interp/subscription.h"
 #include "interp/wsgi.h"
 
 static int
@@ -35,7 +36,9 @@ state_init(struct pystate *st, PyObject *module)
 	if (make_names(&st->s) || aloop_add_types(st, module) ||
 	    flow_add_types(st, module) ||
 	    asgi_add_types(st, module) || rsgi_add_types(st, module) ||
-	    wsgi_add_types(st, module) || channel_add_types(st, module))
+	    wsgi_add_types(st, module) ||
+	    channel_add_functions(module) ||
+	    subscription_add_type(st, module))
 		return -1;
 	return 0;
 }

@@ -17,9 +17,9 @@
 A question is {"do": "publish", "channel": …, "data": …} or "binary": its
 length; {"do": "join"}, {"do": "leave"}, both in a "thread": "" that the event
 loop may wait for, "blocking": "", or with "of": what kind of connection is
-given; {"do": "collect", "channels": […]} what a subscriber gets; {"do": "hold"}
-enters a subscription and keeps it; {"do": "fork"} what a copy of the process is
-told, in a "thread": "" or not.
+given; {"do": "collect", "channels": […]} what a subscriber gets;
+{"do": "hold"} enters a subscription and keeps it; {"do": "counters"}; {"do":
+"fork"} what a copy of the process is told, in a "thread": "" or not.
 """
 
 import asyncio
@@ -143,6 +143,8 @@ async def done(asked, connection):
                 if "thread" in asked else publish(asked)
         elif asked["do"] == "collect":
             result = await collect(asked)
+        elif asked["do"] == "counters":
+            result = shoal.counters()
         elif asked["do"] == "hold":
             result = await hold(asked["channel"])
         elif asked["do"] == "fork":
