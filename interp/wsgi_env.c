@@ -83,6 +83,17 @@ make_keys(struct wsgi_env *e)
 	    intern(&e->input, "wsgi.input") ? -1 : 0;
 }
 
+/*
+ * One key more than fits is put in and taken out again, so that every copy has
+ * room for a request's fields; else the first of them doubles the dict.
+ */
+static int
+make_room(PyObject *common)
+{
+	return PyDict_SetItemString(common, "", Py_None) == -1 ||
+	    PyDict_DelItemString(common, "") == -1 ? -1 : 0;
+}
+
 struct wsgi_env *
 wsgi_env_new(struct pystate *st, bool multithread)
 {
@@ -111,7 +122,7 @@ wsgi_env_new(struct pystate *st, bool multithread)
 	    "wsgi.run_once", Py_False, "wsgi.input_terminated", Py_True,
 	    "wsgi.file_wrapper", st->wsgi_wrapper_type,
 	    "wsgi.early_hints", Py_None);
-	return e->common ? e : NULL;
+	return e->common && make_room(e->common) == 0 ? e : NULL;
 }
 
 static PyObject *
