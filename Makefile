@@ -82,7 +82,8 @@ DEPS := $(shell CC='$(CC)' DEPS_CFLAGS='$(DEPS_CFLAGS)' tools/deps --path)
 HARDEN := $(shell tools/ccflags $(CC) -U_FORTIFY_SOURCE $(HARDEN))
 endif
 
-LLHTTP = $(DEPS)/lib/libllhttp.a
+# Both of its builds are tested (tools/deps).
+LLHTTP = $(DEPS)/lib/libllhttp$(if $(filter debug tsan cov,$(FLAVOUR)),_plain).a
 ZLIB = $(DEPS)/lib/libz.a
 
 O = build/$(FLAVOUR)
