@@ -179,7 +179,8 @@ def name_thread(name):
     # From 3.13 on a shard is a "dummy", daemonic thread, and what it starts
     # inherits that: then nobody would wait for the application's threads.
     thread._daemonic = False
-    thread.name = name
+    # Not .name: from 3.14 on that renames it for ps and top, too.
+    thread._name = name
 
 
 def adopt_thread(number):
