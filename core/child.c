@@ -35,6 +35,14 @@ child_set_slots(struct family *f, const struct gen *g, const struct child *c,
 	}
 }
 
+static void
+set_pid(const struct family *f, const struct gen *g, const struct child *c)
+{
+	for (unsigned i = 0; i < c->count; i++)
+		atomic_store(&shm_slot(&f->shm, g->number, c->first + i)->pid,
+		    c->pid);
+}
+
 /* What is the keeper's must not stay open, or its end would not be seen. */
 static void
 close_private(const struct family *f)
@@ -132,10 +140,13 @@ child_fork(struct family *f, struct gen *g, struct child *c)
 	}
 	close(fd[1]);
 	c->pid = pid;
+	c->started_at = f->now;
+	c->slow = false;
 	c->n_ready = 0;
 	c->deadline = 0;
 	c->state = CHILD_STARTING;
-	child_set_slots(f, g, c, SLOT_STARTING);
+	/* And nothing else: its shards may have written the rest already. */
+	set_pid(f, g, c);
 	return 0;
 
 fail:

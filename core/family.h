@@ -43,6 +43,8 @@ struct child {
 	unsigned count;
 	unsigned n_ready;		/* of them */
 	unsigned bad_ends;		/* in a row; see child_end() */
+	bool slow;			/* that it is not ready was told */
+	uint64_t started_at;		/* ns */
 	uint64_t ready_at;		/* ns */
 	uint64_t restart_at;		/* when WAITING */
 	uint64_t deadline;		/* SIGKILL then; 0: none */

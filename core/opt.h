@@ -164,7 +164,8 @@ X(TIME, drain_grace, 0, "250ms", 0, 60000, NULL, \
   "how long idle connections stay after a stop signal, so that a request " \
   "on its way is answered, not reset") \
 X(TIME, stall_report, 0, "1s", 0, 3600000, NULL, \
-  "a shard longer in one Python call is reported with its stack; 0: never") \
+  "a shard longer in one Python call is reported with its stack, and so is a " \
+  "start that takes ten times as long; 0: never") \
 X(TIME, adopt_after, 0, "200ms", 10, 3600000, NULL, \
   "a shard longer in one Python call has its new connections taken by others") \
 X(TEXT, pid_file, 'p', NULL, 0, 0, "PATH", \

@@ -80,7 +80,10 @@ struct slot {
 	/* Written by the shard. */
 	_Atomic int32_t tid;			/* of its thread */
 
-	/* Written by the shard: CLOCK_MONOTONIC ns, 0 outside a run step. */
+	/*
+	 * Written by the shard: CLOCK_MONOTONIC ns, 0 outside a run step.
+	 * While it starts: 0 while it waits.
+	 */
 	alignas(128) _Atomic uint64_t busy_since;
 
 	/* Written by the shard; they go on counting over its restarts. */

@@ -63,6 +63,50 @@ report(struct family *f, unsigned index, uint64_t busy, uint64_t since)
 	ctl_send(c->control, CTL_STACK, shard, NULL);
 }
 
+/* A start that takes so many times as long as a call may is told, once. */
+#define SLOW_START 10
+
+/* Which of its shards is long in Python while it starts, or one that waits. */
+static unsigned
+starting_shard(const struct family *f, const struct gen *g,
+    const struct child *c, uint64_t report_ns, bool *runs)
+{
+	unsigned found = c->first;
+	uint64_t since;
+
+	*runs = false;
+	for (unsigned i = c->count; i-- > 0 && !*runs;) {
+		struct slot *s = shm_slot(&f->shm, g->number, c->first + i);
+
+		if (slot_state(s) != SLOT_STARTING)
+			continue;
+		found = c->first + i;
+		*runs = busy_ns(f, s, &since) > report_ns;
+	}
+	return found;
+}
+
+static void
+judge_start(const struct family *f, const struct gen *g, struct child *c,
+    uint64_t report_ns)
+{
+	uint64_t taken = f->now - c->started_at;
+	unsigned shard;
+	bool runs;
+
+	if (c->state != CHILD_STARTING || c->slow || c->control == -1 ||
+	    report_ns == 0 || taken < report_ns * SLOW_START)
+		return;
+	c->slow = true;
+	shard = starting_shard(f, g, c, report_ns, &runs);
+	log_warn(f->log, "shard %u (process %d) is not ready after %.1f s: %s",
+	    shard, (int)c->pid, (double)taken / 1e9, runs ?
+	    "it is importing the application, or in its start-up code" :
+	    "it waits for the application's start-up (lifespan)");
+	if (runs)
+		ctl_send(c->control, CTL_STACK, shard, NULL);
+}
+
 static void
 judge(struct family *f, unsigned index, uint64_t adopt_ns, uint64_t report_ns)
 {
@@ -115,6 +159,10 @@ watch_run(struct family *f, unsigned adopt_ms, unsigned report_ms)
 
 	for (unsigned i = 0; i < n; i++)
 		judge(f, i, adopt_ms * NS_PER_MS, report_ms * NS_PER_MS);
+	for (unsigned i = 0; i < ARRAY_LEN(f->gen); i++)
+		for (unsigned k = 0; k < f->gen[i].n; k++)
+			judge_start(f, &f->gen[i], &f->gen[i].child[k],
+			    report_ms * NS_PER_MS);
 	adopt_plan(f->view, f->shm.shards, f->current & 1, f->adopter);
 	for (unsigned i = 0; i < n; i++)
 		apply(f, i);

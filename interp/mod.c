@@ -104,11 +104,14 @@ static PyObject *
 mod_load_begin(PyObject *m, PyObject *unused)
 {
 	struct server *sv = state(m)->berth->server;
+	struct slot *slot = state(m)->shard->slot;
 
 	(void)unused;
+	slot->busy_since = 0;
 	Py_BEGIN_ALLOW_THREADS
 	pthread_mutex_lock(&sv->load);
 	Py_END_ALLOW_THREADS
+	slot->busy_since = clock_ns();
 	if (!atomic_load(&sv->failed))
 		Py_RETURN_TRUE;
 	pthread_mutex_unlock(&sv->load);
@@ -176,6 +179,7 @@ listen_now(struct pystate *st)
 	int err = 0;
 
 	st->ready = true;
+	st->shard->slot->busy_since = 0;
 	if (!st->shard->draining)
 		err = shard_listen(st->shard);
 	if (err) {

@@ -197,6 +197,7 @@ run_berth(void *arg)
 	/* Its waits before a sweep are of 50 us; the default adds as many. */
 	prctl(PR_SET_TIMERSLACK, 1000);
 	b->shard->slot->tid = (int32_t)syscall(SYS_gettid);
+	b->shard->slot->busy_since = clock_ns();
 	b->code = interp_run(b);
 	note_end(b->server);
 	return NULL;

@@ -2,7 +2,7 @@
 
 $LIFESPAN: ok, fails, raises, late (raises after startup), nostop (fails at
 shutdown), slow (takes a second), none (does not know it), exits, second
-(fails where it is not the first that starts).
+(fails where it is not the first that starts), held (until there is $EVENTS.go).
 """
 
 import asyncio
@@ -46,6 +46,8 @@ async def asgi(scope, receive, send):
     assert message == {"type": "lifespan.startup"}, message
     if how == "slow":
         await asyncio.sleep(1)
+    while how == "held" and not os.path.exists(os.environ["EVENTS"] + ".go"):
+        await asyncio.sleep(0.05)
     if how == "exits":
         raise SystemExit(5)
     if how == "second" and not is_first():

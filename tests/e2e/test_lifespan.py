@@ -1,10 +1,11 @@
 """Lifespan: once a shard, before the first and after the last request."""
 
+import pathlib
 import re
 
 import pytest
 
-from shoal import Server, run, until
+from shoal import SLOW, Server, run, until
 
 TEXT = ("content-type", "text/plain; charset=utf-8")
 
@@ -102,6 +103,17 @@ def test_ready_comes_after_a_slow_start(isolation, events):
     with serve(isolation, events, "slow") as server:
         assert events.lines().count("startup") == 1
         assert server.get("/").status == 200
+
+
+def test_a_start_that_waits_is_told(isolation, events):
+    with serve(isolation, events, "held", "--stall-report",
+            0.3 * SLOW, ready=False) as server:
+        server.wait_log(r"\[WARNING\] shard 0 .* is not ready after "
+            r"\d+\.\d s: it waits for the application's start-up")
+        pathlib.Path(str(events) + ".go").write_text("")
+        server.wait_ready()
+        assert server.get("/").status == 200
+        assert len(server.logged("is not ready after")) == 1, server.log
 
 
 def test_a_lifespan_that_ends_early_ends_nothing_else(isolation, events):

@@ -42,6 +42,28 @@ def test_an_import_that_raises_and_leaves_a_thread(isolation, tmp_path):
     assert "did not leave in time: killed" in text, text
 
 
+def test_an_import_that_takes_long_is_told(isolation, tmp_path):
+    """With its stack, and of the shards of a process only once."""
+    copy_of(tmp_path, "plain.py", "kit.py")
+    (tmp_path / "tardy.py").write_text(
+        "import os, time\n"
+        "def wait_for_a_database():\n"
+        "\twhile not os.path.exists('go'):\n"
+        "\t\ttime.sleep(0.05)\n"
+        "wait_for_a_database()\n"
+        "from plain import asgi\n")
+    with Server("tardy:asgi", "--isolation", isolation, "--stall-report",
+            "0.1", workers=2, cwd=tmp_path, ready=False) as server:
+        server.wait_log(r"\[WARNING\] shard \d .* is not ready after "
+            r"\d+\.\d s: it is importing the application")
+        server.wait_log("tardy.py.* in wait_for_a_database")
+        (tmp_path / "go").write_text("")
+        server.wait_ready()
+        assert server.get("/").body == b"Hello, world!\n"
+        assert len(server.logged("is not ready after")) == (
+            1 if isolation == "interp" else 2), server.log
+
+
 def test_a_syntax_error(isolation, tmp_path):
     (tmp_path / "garbled.py").write_text('"""Not Python."""\n\ndef (:\n')
     text = failed("--isolation", isolation, "garbled:asgi", cwd=tmp_path)
