@@ -171,11 +171,11 @@ def test_coverage_counts_lines_and_judges_folders(tmp_path):
                build / "proto/a.o", cwd=tmp_path)
     assert done.returncode == 0, done.stdout
     assert run(tmp_path / "main", cwd=tmp_path).returncode == 0
-    done = run(TOOLS / "coverage", "build", "75", cwd=tmp_path,
+    done = run(sys.executable, TOOLS / "coverage", "build", "75", cwd=tmp_path,
                env={**os.environ, "V": "1"})
     assert done.returncode == 0, done.stdout
     assert "core/                        3 of     4 lines   75.0 %" in \
         done.stdout
     assert "\n    5\n" in done.stdout
-    done = run(TOOLS / "coverage", "build", "90", cwd=tmp_path)
+    done = run(sys.executable, TOOLS / "coverage", "build", "90", cwd=tmp_path)
     assert done.returncode == 1 and "below 90 %: core" in done.stdout
