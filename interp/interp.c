@@ -141,6 +141,15 @@ interp_find_venv(const struct conf *conf, char *out, size_t n_out, char *err,
 
 /* ---- placement ---- */
 
+/* Python's tracing of memory hangs as soon as two interpreters have a GIL. */
+static bool
+traces_memory(void)
+{
+	const char *frames = getenv("PYTHONTRACEMALLOC");
+
+	return frames && *frames && strcmp(frames, "0") != 0;
+}
+
 void
 interp_placement(const struct conf *conf, struct keeper_opts *opts, char *why)
 {
@@ -162,6 +171,10 @@ interp_placement(const struct conf *conf, struct keeper_opts *opts, char *why)
 		opts->isolation = ISOLATION_PROCESS;
 		reason = "PROMETHEUS_MULTIPROC_DIR is set, and its files are "
 		    "one a process";
+	} else if (traces_memory()) {
+		opts->isolation = ISOLATION_PROCESS;
+		reason = "PYTHONTRACEMALLOC is set, which traces the memory of "
+		    "one interpreter";
 	}
 	snprintf(why, 160, "%s", reason);
 	opts->why = why;
@@ -202,6 +215,11 @@ initialize(struct server *sv)
 	PyConfig_InitPythonConfig(&config);
 	config.parse_argv = 0;
 	config.install_signal_handlers = 0;
+	if (sv->start->isolation == ISOLATION_INTERP && traces_memory()) {
+		config.tracemalloc = 0;
+		log_warn(sv->start->log, "PYTHONTRACEMALLOC has no effect with "
+		    "an interpreter a shard; it has with --isolation process");
+	}
 	status = set_argv(&config, conf);
 	if (!PyStatus_Exception(status) && *python)
 		status = PyConfig_SetBytesString(&config, &config.executable,

@@ -45,6 +45,21 @@ def test_prometheus_multiprocess_wants_processes(tmp_path):
         assert server.logged("isolation process: .*" + why), server.log
 
 
+def test_tracing_memory_wants_processes():
+    env = {"PYTHONTRACEMALLOC": "2"}
+    with Server("whoami:asgi", workers=2, env=env) as server:
+        assert len(server.children()) == 2
+        why = "PYTHONTRACEMALLOC" if ABLE else "Python 3.12 refuses"
+        assert server.logged("isolation process: .*" + why), server.log
+        assert server.get("/").status == 200
+    with Server("whoami:asgi", "--isolation", "interp", workers=2,
+            env=env) as server:
+        assert server.get("/").status == 200
+        assert server.logged("PYTHONTRACEMALLOC has no effect"), server.log
+    with Server("whoami:asgi", env={"PYTHONTRACEMALLOC": "0"}) as server:
+        assert not server.logged("PYTHONTRACEMALLOC"), server.log
+
+
 @needs_interp
 def test_a_refusal_before_ready_moves_to_processes():
     with Server("early_numpy:asgi", workers=2) as server:
