@@ -134,7 +134,13 @@ def read_skips(path):
         lines = [line.split(None, 2) for line in file
             if line.strip() and not line.startswith("#")]
     return [(pattern, reason.strip()) for where, pattern, reason in lines
-        if where in here]
+        if where.partition("<")[0] in here and is_before(where)]
+
+
+def is_before(where):
+    """Whether this Python is older than that of "interp<3.14", if there is one."""
+    bound = where.partition("<")[2]
+    return not bound or sys.version_info < tuple(map(int, bound.split(".")))
 
 
 if not _shoal.config["own_interpreter"]:
