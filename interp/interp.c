@@ -268,12 +268,13 @@ static const PyInterpreterConfig own_gil = {
 
 /* One at a time: CPython's own start of an interpreter races. */
 static PyThreadState *
-make_interpreter(struct server *sv)
+make_interpreter(struct berth *b)
 {
+	struct server *sv = b->server;
 	PyThreadState *ts = NULL;
 	PyStatus status;
 
-	pthread_mutex_lock(&sv->load);
+	server_load_lock(b);
 	status = Py_NewInterpreterFromConfig(&ts, &own_gil);
 	pthread_mutex_unlock(&sv->load);
 	if (status_failed(sv, status))
@@ -310,7 +311,7 @@ interp_run(struct berth *b)
 	int code;
 
 	if (own) {
-		ts = make_interpreter(b->server);
+		ts = make_interpreter(b);
 		if (!ts)
 			return EXIT_START;
 	}

@@ -104,14 +104,11 @@ static PyObject *
 mod_load_begin(PyObject *m, PyObject *unused)
 {
 	struct server *sv = state(m)->berth->server;
-	struct slot *slot = state(m)->shard->slot;
 
 	(void)unused;
-	slot->busy_since = 0;
 	Py_BEGIN_ALLOW_THREADS
-	pthread_mutex_lock(&sv->load);
+	server_load_lock(state(m)->berth);
 	Py_END_ALLOW_THREADS
-	slot->busy_since = clock_ns();
 	if (!atomic_load(&sv->failed))
 		Py_RETURN_TRUE;
 	pthread_mutex_unlock(&sv->load);

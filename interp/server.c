@@ -347,6 +347,14 @@ server_run(const struct child_start *start)
 	_exit(code);
 }
 
+void
+server_load_lock(struct berth *b)
+{
+	b->shard->slot->busy_since = 0;
+	pthread_mutex_lock(&b->server->load);
+	b->shard->slot->busy_since = clock_ns();
+}
+
 bool
 server_may_switch(const struct server *sv)
 {

@@ -55,6 +55,9 @@ struct server {
 /* The child_fn of keeper_run(). */
 int server_run(const struct child_start *start);
 
+/* Takes <load>; the wait for another shard's is none in Python. */
+void server_load_lock(struct berth *b);
+
 /* Sent to a stuck shard's thread; faulthandler answers it. */
 #define STACK_SIGNAL (SIGRTMAX - 3)
 
