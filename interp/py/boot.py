@@ -743,6 +743,8 @@ class Lifespan:
         if self.answer == "lifespan.startup.failed":
             raise StartError("the application's lifespan start-up failed"
                              + (f": {self.message}" if self.message else "")) from self.error
+        if self.answer is None and isinstance(self.error, (SystemExit, KeyboardInterrupt)):
+            raise StartError("the application exits in its lifespan start-up") from self.error
         if self.answer is None and CONFIG["lifespan"] == "on":
             raise StartError("the application does not support lifespan, and --lifespan on "
                              "demands it") from self.error

@@ -81,6 +81,19 @@ def test_a_start_that_raises_where_lifespan_is_demanded(
     assert done.stderr.count("Traceback (most") == 1, done.stderr
 
 
+def test_a_start_that_exits_is_no_lack_of_lifespan(isolation, events):
+    """An exception is, by the specification; sys.exit() is meant."""
+    done = run("--isolation", isolation, "--port", "0", "--workers", "2",
+        "--interface", "asgi", "lifespans:asgi",
+        env={"EVENTS": events, "LIFESPAN": "exits"})
+    assert done.code == 3, done.stderr
+    assert done.stderr.count("SystemExit: 5") == 1, done.stderr
+    assert "exits in its lifespan start-up" in done.stderr, done.stderr
+    with serve(isolation, events, "raises") as server:
+        assert server.logged(r"does not support lifespan.*start.*wrong")
+        assert server.get("/").status == 200
+
+
 def test_an_application_without_lifespan_is_served(isolation, events):
     with serve(isolation, events, "none") as server:
         assert server.get("/").status == 200
