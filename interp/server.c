@@ -32,8 +32,10 @@
 
 /* Python frames and C extensions are deep; memory is taken as it is used. */
 #define SHARD_STACK (16u << 20)
-/* A stack of 100 frames arrives well within it. */
-#define STACK_WAIT_MS 200
+/* A busy machine lets the stuck thread wait before it runs the handler. */
+#define STACK_WAIT_MS 3000
+/* Once it writes, a stack of 100 frames arrives well within it. */
+#define STACK_PAUSE_MS 200
 /* Failures of a generation's processes that are so close have one cause. */
 #define SAME_FAILURE_NS (2 * NS_PER_S)
 #define STACK_TEXT (16u << 10)
@@ -60,14 +62,15 @@ drain_all(struct server *sv)
 	}
 }
 
-/* What faulthandler wrote within STACK_WAIT_MS. */
+/* What faulthandler writes; nothing, if it does not begin. */
 static size_t
 read_stack(struct server *sv, char *text, size_t size)
 {
 	struct pollfd p = { .fd = sv->stack_pipe[0], .events = POLLIN };
 	size_t n = 0;
 
-	while (n < size && poll(&p, 1, STACK_WAIT_MS) == 1) {
+	while (n < size && poll(&p, 1, n ? STACK_PAUSE_MS :
+	    STACK_WAIT_MS) == 1) {
 		ssize_t k = read(p.fd, text + n, size - n);
 
 		if (k <= 0)

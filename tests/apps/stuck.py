@@ -1,5 +1,8 @@
-"""Holds its shard for ?s seconds: a loop in Python, or ?how=sleep."""
+"""Holds its shard for ?s seconds: a loop in Python, or ?how=sleep, or ?how=late,
+where the signal that asks for the stack gets through after half of the time.
+"""
 
+import signal
 import time
 
 from kit import answer, no_events, query, reply
@@ -10,8 +13,18 @@ def held_in_python(end):
         pass
 
 
+def held_in_python_late(seconds):
+    asks = {signal.SIGRTMAX - 3}
+    signal.pthread_sigmask(signal.SIG_BLOCK, asks)
+    time.sleep(seconds / 2)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, asks)
+    held_in_python(time.monotonic() + seconds / 2)
+
+
 def hold(asked):
     seconds = float(asked.get("s", "2"))
+    if asked.get("how") == "late":
+        return held_in_python_late(seconds)
     if asked.get("how") == "sleep":
         time.sleep(seconds)
     else:

@@ -51,6 +51,15 @@ def test_the_stack_of_a_stuck_shard_is_told(isolation, interface):
         assert held.recv_response().body == b"free again\n"
 
 
+def test_a_stack_that_comes_late_is_told(isolation):
+    """As on a machine with more to do than CPUs for it."""
+    with Server("stuck:asgi", "--isolation", isolation, "--stall-report",
+            "0.2") as server:
+        held = stick(server, "&how=late", seconds=3)
+        server.wait_log("in held_in_python_late")
+        assert held.recv_response().body == b"free again\n"
+
+
 def test_a_shard_alone_is_reported_and_recovers(isolation):
     with Server("stuck:asgi", "--isolation", isolation) as server:
         held = stick(server, seconds=3)
