@@ -12,7 +12,7 @@
 #include "core/util.h"
 
 /* Those that reach a server process although they are for the keeper. */
-static const int shared[] = { SIGTERM, SIGINT, SIGQUIT, SIGHUP };
+static const int shared[] = { SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1 };
 
 /*
  * Written once, by sig_child().  A handler is given nothing that a struct

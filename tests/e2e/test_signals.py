@@ -1,6 +1,7 @@
 """TERM, INT, QUIT: what runs is finished within a limit, what waits is told,
 and an application that wants signals for itself is warned."""
 
+import os
 import signal
 
 import pytest
@@ -168,10 +169,23 @@ def test_handlers_at_import_do_not_hinder_the_start(isolation):
             server.wait_log(r"\[WARNING\].*SIGTERM")
 
 
+def test_a_rotation_may_signal_the_whole_service(isolation, events):
+    """systemctl kill -s USR1 does: server processes must not die of it."""
+    with Server("slow:asgi", "--isolation", isolation, workers=2,
+            env={"EVENTS": events}) as server:
+        children = server.children()
+        c = server.connect()
+        c.request("GET", "/?s=1")
+        events.wait("begin")
+        os.killpg(server.pid, signal.SIGUSR1)
+        server.wait_log("SIGUSR1")
+        got = c.recv_response()
+        assert (got.status, got.body) == (200, b"slow\n")
+        assert server.children() == children
+
+
 def test_a_terminals_interrupt_reaches_everybody(isolation, events):
     """^C goes to the whole group: the children must not die of it."""
-    import os
-
     with Server("slow:asgi", "--isolation", isolation,
             env={"EVENTS": events}) as server:
         c = server.connect()
