@@ -53,12 +53,11 @@ print_module(void)
 static int
 open_standard(void)
 {
-	int fd;
-
-	do {
-		fd = open("/dev/null", O_RDWR);
-	} while (fd >= 0 && fd <= STDERR_FILENO);
-	return fd < 0 ? EXIT_START : close(fd);
+	/* The lowest free number is the one that is asked for. */
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) == -1 && open("/dev/null", O_RDWR) != fd)
+			return EXIT_START;
+	return 0;
 }
 
 /* Connections are descriptors: as many as we are allowed. */
