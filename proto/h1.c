@@ -122,7 +122,10 @@ refuse(struct h1 *h, unsigned status, const char *why)
 	conn_close(c, true);
 }
 
-/* Refused without a word: whoever sends that much reads no answer. */
+/*
+ * Refused without a word: whoever sends that much reads no answer.  What was
+ * answered before it on this connection is to arrive all the same.
+ */
 static void
 refuse_hard(struct h1 *h)
 {
@@ -133,7 +136,7 @@ refuse_hard(struct h1 *h)
 	h1_out_log(c, h->req, h->verdict, 0);
 	take_away(h, h->verdict);
 	h->state = H1_OVER;
-	conn_abort(c);
+	conn_close(c, h->served > 1);
 }
 
 /* Ready for another request. */

@@ -371,15 +371,19 @@ on_chunk_complete(llhttp_t *p)
 }
 
 static int
-on_extension(llhttp_t *p, const char *at, size_t n)
+extension_bytes(struct h1 *h, size_t n)
 {
-	struct h1 *h = h1_of(p);
-
-	(void)at;
 	if (h->extensions + n > EXTENSIONS_MAX)
 		return refuse(h, 400, "chunk extensions too long");
 	h->extensions += (uint32_t)n;
 	return 0;
+}
+
+static int
+on_extension(llhttp_t *p, const char *at, size_t n)
+{
+	(void)at;
+	return extension_bytes(h1_of(p), n);
 }
 
 static int
@@ -392,31 +396,34 @@ on_extension_value(llhttp_t *p, const char *at, size_t n)
 	/* llhttp lets a quoted string follow a token: a=b"c". */
 	if (n > 0 && !h->quoted && memchr(at, '"', n))
 		return refuse(h, 400, "a quote in a chunk extension's token");
-	return on_extension(p, at, n);
+	return extension_bytes(h, n);
+}
+
+/* A name or a value has ended, and is not nothing; its ";" or "=" counts. */
+static int
+piece_end(struct h1 *h, const char *why)
+{
+	int stop;
+
+	if (h->extensions == h->piece_at)
+		return refuse(h, 400, why);
+	stop = extension_bytes(h, 1);
+	h->piece_at = h->extensions;
+	return stop;
 }
 
 static int
 on_extension_name_complete(llhttp_t *p)
 {
-	struct h1 *h = h1_of(p);
-
 	/* llhttp lets one pass behind another without a value: ";a;;b". */
-	if (h->extensions == h->piece_at)
-		return refuse(h, 400, "empty name of a chunk extension");
-	h->piece_at = h->extensions;
-	return 0;
+	return piece_end(h1_of(p), "empty name of a chunk extension");
 }
 
 static int
 on_extension_value_complete(llhttp_t *p)
 {
-	struct h1 *h = h1_of(p);
-
-	/* A token or a quoted string (RFC 9112, 7.1.1): not nothing. */
-	if (h->extensions == h->piece_at)
-		return refuse(h, 400, "empty value of a chunk extension");
-	h->piece_at = h->extensions;
-	return 0;
+	/* A token or a quoted string (RFC 9112, 7.1.1). */
+	return piece_end(h1_of(p), "empty value of a chunk extension");
 }
 
 static int

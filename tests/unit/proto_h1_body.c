@@ -582,20 +582,62 @@ sizes_are_bounded_exactly(void)
 	end(&t);
 }
 
+/* <n> times ";a=b" in sizes of chunks: the status. */
+static unsigned
+extensions_of(struct talk *t, unsigned n, size_t step)
+{
+	struct blob in = { NULL, 0, 0 };
+	unsigned status;
+
+	blob_add(&in, POST("/", CHUNKED) "1", strlen(POST("/", CHUNKED)) + 1);
+	for (unsigned i = 0; i < n; i++) {
+		if (i == n / 2)
+			blob_add(&in, "\r\nx\r\n1", 6);
+		blob_add(&in, ";a=b", 4);
+	}
+	blob_add(&in, "\r\nx\r\n0\r\n\r\n", 10);
+	again(t);
+	stub_talk(&t->s, in.p, in.n, step, &t->out);
+	status = (unsigned)strtoul(t->out.p + 9, NULL, 10);
+	blob_free(&in);
+	return status;
+}
+
+static void
+extensions_are_bounded_with_their_separators(void)
+{
+	struct talk t;
+
+	begin(&t, NULL);
+	for (size_t step = 0; step < 4; step++) {
+		OK(extensions_of(&t, 1024, step) == 200);
+		OK(extensions_of(&t, 1025, step) == 400);
+	}
+	end(&t);
+}
+
+/* Behind <in>: a request with <n> fields, most of <size> bytes. */
+static void
+add_fields(struct blob *in, unsigned n, unsigned size)
+{
+	char text[4096];
+
+	blob_add(in, "GET / HTTP/1.1\r\nHost: a\r\n", 25);
+	for (unsigned i = 1; i < n; i++) {
+		snprintf(text, sizeof(text), "X-%u: %*d\r\n", i, size, 5);
+		memset(strchr(text, ':') + 2, 'v', size);
+		blob_add(in, text, strlen(text));
+	}
+	blob_add(in, "\r\n", 2);
+}
+
 static unsigned
 fields_of(struct talk *t, unsigned n, unsigned size, size_t step)
 {
 	struct blob in = { NULL, 0, 0 };
-	char text[4096];
 	unsigned status;
 
-	blob_add(&in, "GET / HTTP/1.1\r\nHost: a\r\n", 25);
-	for (unsigned i = 1; i < n; i++) {
-		snprintf(text, sizeof(text), "X-%u: %*d\r\n", i, size, 5);
-		memset(strchr(text, ':') + 2, 'v', size);
-		blob_add(&in, text, strlen(text));
-	}
-	blob_add(&in, "\r\n", 2);
+	add_fields(&in, n, size);
 	again(t);
 	stub_talk(&t->s, in.p, in.n, step, &t->out);
 	status = t->out.n > 12 ?
@@ -628,6 +670,27 @@ fields_are_counted(void)
 }
 
 static void
+what_was_asked_before_far_too_many_fields_is_answered(void)
+{
+	struct talk t;
+
+	begin(&t, NULL);
+	for (size_t step = 0; step < 3; step++) {
+		struct blob in = { NULL, 0, 0 };
+
+		blob_add(&in, NEXT NEXT, 2 * strlen(NEXT));
+		add_fields(&in, 300, 5);
+		again(&t);
+		OK(!stub_talk(&t.s, in.p, in.n, step, &t.out));
+		OK(blob_count(&t.out, "HTTP/1.1 200 OK\r\n") == 2);
+		OK(blob_count(&t.out, "HTTP/1.1 ") == 2);
+		OK(t.s.seen.started == 2 && t.s.seen.released == 2);
+		blob_free(&in);
+	}
+	end(&t);
+}
+
+static void
 tests(void)
 {
 	T(a_100_is_sent_once_and_only_on_demand);
@@ -644,7 +707,9 @@ tests(void)
 	T(a_body_that_is_waited_for_has_a_pace);
 	T(the_end_of_a_client_is_told);
 	T(sizes_are_bounded_exactly);
+	T(extensions_are_bounded_with_their_separators);
 	T(fields_are_counted);
+	T(what_was_asked_before_far_too_many_fields_is_answered);
 }
 
 T_MAIN(tests)
