@@ -139,7 +139,7 @@ finish_close(struct conn *c)
 	}
 	c->state = CONN_LINGER;
 	timer_set(&c->shard->loop.wheel, &c->timer,
-	    c->shard->loop.now + LINGER_NS);
+	    loop_now(&c->shard->loop) + LINGER_NS);
 	if (c->readable && list_empty(&c->again))
 		list_add_tail(&c->shard->again, &c->again);
 }
@@ -187,8 +187,8 @@ note_progress(struct conn *c)
 {
 	struct shard *s = c->shard;
 
-	c->progress = s->loop.now;
-	timer_set(&s->loop.wheel, &c->stall, s->loop.now +
+	c->progress = loop_now(&s->loop);
+	timer_set(&s->loop.wheel, &c->stall, c->progress +
 	    MIN((uint64_t)s->conf->send_timeout_ms * NS_PER_MS, LOOK_NS));
 }
 
@@ -592,7 +592,7 @@ conn_timeout(struct conn *c, uint32_t ms)
 	if (ms == 0)
 		c->timer.at = TIMER_NEVER;	/* unlinked when it comes up */
 	else
-		timer_set(&l->wheel, &c->timer, l->now + ms * NS_PER_MS);
+		timer_set(&l->wheel, &c->timer, loop_now(l) + ms * NS_PER_MS);
 }
 
 void

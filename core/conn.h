@@ -180,7 +180,7 @@ void conn_pause(struct conn *c);
 /* Offers what is kept, then reads on, in the next read step. */
 void conn_resume(struct conn *c);
 
-/* A deadline at loop.now + <ms>; 0: none. */
+/* A deadline in <ms>, from loop.now as it is then; 0: none. */
 void conn_timeout(struct conn *c, uint32_t ms);
 
 /* Sends what waits, then closes.  <linger>: input may be unread. */

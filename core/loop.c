@@ -35,6 +35,9 @@ loop_init(struct loop *l, int wake_fd, io_fn on_wake)
 	if (l->epfd == -1)
 		return -errno;
 	l->now = clock_ns();
+	l->heard = l->now;
+	l->polled = 0;
+	l->fetched = 0;
 	wheel_init(&l->wheel, l->now);
 	list_init(&l->work);
 	atomic_init(&l->sleeping, false);
@@ -76,7 +79,11 @@ control(struct loop *l, int op, struct io *io, uint32_t events)
 int
 loop_add(struct loop *l, struct io *io, uint32_t events)
 {
-	return control(l, EPOLL_CTL_ADD, io, events);
+	int err = control(l, EPOLL_CTL_ADD, io, events);
+
+	if (!err)
+		l->polled++;
+	return err;
 }
 
 int
@@ -88,7 +95,9 @@ loop_mod(struct loop *l, struct io *io, uint32_t events)
 void
 loop_del(struct loop *l, struct io *io)
 {
-	control(l, EPOLL_CTL_DEL, io, 0);
+	/* What was closed before is not polled any more; it counts on. */
+	if (control(l, EPOLL_CTL_DEL, io, 0) == 0)
+		l->polled--;
 }
 
 void
@@ -147,6 +156,42 @@ wait_for(struct loop *l, struct epoll_event *ev, int64_t ns)
 	return n;
 }
 
+uint64_t
+loop_now(struct loop *l)
+{
+	struct timespec t;
+	uint64_t now;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+	now = (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
+	l->now = MAX(l->now, now);
+	return l->now;
+}
+
+/*
+ * Until when all that happened is known, after a wait that gave <n> events.
+ * One that was interrupted gave none of those there were.  One that was full
+ * may have left some; they come in turn, so with as many fetched as there are
+ * things polled, all are known that were there when the first were.
+ */
+static uint64_t
+heard(struct loop *l, int n)
+{
+	if (l->interrupted)
+		return l->heard;
+	if (n < BATCH) {
+		l->fetched = 0;
+		return l->now;
+	}
+	if (l->fetched == 0)
+		l->full_at = l->now;
+	l->fetched += BATCH;
+	if (l->fetched < l->polled)
+		return l->heard;
+	l->fetched = 0;
+	return l->full_at;
+}
+
 int
 loop_wait(struct loop *l, int64_t timeout_ns)
 {
@@ -164,6 +209,11 @@ loop_wait(struct loop *l, int64_t timeout_ns)
 
 		io->fn(io, ev[i].events);
 	}
-	wheel_run(&l->wheel, l->now);
+	/*
+	 * After a long stop (of the process, or in a call of Python) what came
+	 * in time is heard before what is due.
+	 */
+	l->heard = heard(l, n);
+	wheel_run(&l->wheel, l->heard);
 	return n;
 }

@@ -47,7 +47,11 @@ struct work {
 
 struct loop {
 	int epfd;
-	uint64_t now;			/* ns, taken once a wait */
+	uint64_t now;			/* ns, taken once a wait; loop_now() */
+	uint64_t heard;			/* ns, all events before it are known */
+	uint64_t full_at;		/* ns, the first full wait of a row */
+	unsigned fetched;		/* events of such a row */
+	unsigned polled;		/* things that events may come from */
 	struct wheel wheel;
 	struct list work;		/* of struct work, in order */
 	struct io wake;			/* the eventfd others write to */
@@ -73,6 +77,12 @@ void loop_wake(int wake_fd);
  * the callbacks and what is due.  The number of events, or -errno.
  */
 int loop_wait(struct loop *l, int64_t timeout_ns);
+
+/*
+ * l->now, brought up to a few ms: for deadlines that begin in the run step,
+ * which may have lasted as long as a call of Python does.
+ */
+uint64_t loop_now(struct loop *l);
 
 static inline void
 work_init(struct work *w, work_fn fn)

@@ -282,9 +282,9 @@ time_left(const struct h1 *h)
 static void
 wait_begins(struct h1 *h)
 {
-	h->wait_from = h->conn->shard->loop.now;
 	/* With none left it has the shortest there is. */
 	conn_timeout(h->conn, MAX(time_left(h), 1u));
+	h->wait_from = h->conn->shard->loop.now;
 }
 
 /* More of the body was parsed, and it is not all. */
@@ -300,14 +300,15 @@ more_body(struct h1 *h)
 		uint64_t now = h->conn->shard->loop.now;
 
 		h->waited += now - h->wait_from;
-		/* A chunk's size, say, is none of what is waited for. */
-		h->wait_from = bytes_len(&r->in) > 0 ? 0 : now;
 		left = time_left(h);
 		if (left == 0) {
 			refuse(h, 408, "body too slow");
 			return;
 		}
 		conn_timeout(h->conn, left);
+		/* A chunk's size, say, is none of what is waited for. */
+		h->wait_from = bytes_len(&r->in) > 0 ? 0 :
+		    h->conn->shard->loop.now;
 	}
 	if (bytes_len(&r->in) >= REQ_BODY_HIGH)
 		conn_pause(h->conn);

@@ -1,12 +1,15 @@
 """HTTP/1.1 on the wire: what is answered, byte by byte, and what is left of
 the connection."""
 
+import os
 import re
+import signal
 import socket
+import time
 
 import pytest
 
-from shoal import LIMIT, Server, phrase, until
+from shoal import LIMIT, SLOW, Server, phrase, until
 
 TEXT = ("content-type", "text/plain; charset=utf-8")
 HELLO = (200, [TEXT], b"Hello, world!\n")
@@ -538,6 +541,45 @@ def test_deadlines():
         idle.assert_closed()
         # a deadline of the head is none of the answer
         assert slow.recv_response().body == b"slow\n"
+
+
+def ask_while_stopped(server, texts, seconds):
+    """Asks each of <texts> in two parts, the second while the server is
+    stopped for so long; the bodies.  None: it took too long to be fair."""
+    began = time.monotonic()
+    conns = [server.connect() for _ in texts]
+    for c, (first, _) in zip(conns, texts):
+        # those who have said nothing of it were answered before
+        assert first or c.get("/plain").answer() == HELLO
+        c.send(first)
+    until(lambda: server.get("/plain").answer() == HELLO, "it has read them")
+    os.kill(server.child(), signal.SIGSTOP)
+    try:
+        for c, (_, second) in zip(conns, texts):
+            c.send(second)
+        fair = time.monotonic() - began < seconds / 2
+        time.sleep(seconds)
+    finally:
+        os.kill(server.child(), signal.SIGCONT)
+    got = [c.recv_response().body for c in conns] if fair else None
+    for c in conns:
+        c.close()
+    return got
+
+
+@pytest.mark.asan
+def test_what_came_in_time_is_served_after_a_stop():
+    """A suspended machine, a debugger, a long call: more of them than one
+    look at the sockets finds, each with a deadline that passed meanwhile."""
+    post = "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n"
+    texts = [("", GET), (GET[:30], GET[30:]), (post + "bo", "dy")] * 133
+    limit = 4 * SLOW
+    with Server("mux:asgi", "--isolation", "process", "--header-timeout",
+            limit, "--body-timeout", limit, "--keep-alive-timeout",
+            limit) as server:
+        got = until(lambda: ask_while_stopped(server, texts, limit + 1),
+            "a stop that was in time")
+    assert got == [HELLO[2], HELLO[2], b"body"] * 133
 
 
 @pytest.mark.parametrize("option", [

@@ -22,6 +22,20 @@ struct probe {
 
 static unsigned wakes;
 
+/* So many waits end with EINTR; each that begins with a deadline over. */
+static unsigned interrupts;
+
+int
+epoll_wait(int fd, struct epoll_event *ev, int n, int ms)
+{
+	if (interrupts > 0) {
+		interrupts--;
+		errno = EINTR;
+		return -1;
+	}
+	return epoll_pwait(fd, ev, n, ms, NULL);
+}
+
 static void
 on_wake(struct io *io, uint32_t events)
 {
@@ -46,6 +60,7 @@ struct bench {
 	int wake;
 	int pipe[2];
 	struct probe probe;
+	struct timer timer;
 };
 
 static void
@@ -268,6 +283,150 @@ more_events_than_one_wait_takes_come_with_the_next(void)
 	bench_close(&b);
 }
 
+/* ---- what came before a deadline ---------------------------------------- */
+
+enum { MANY = 700 };
+
+static struct probe many[MANY];
+
+static unsigned
+calls_of_many(void)
+{
+	unsigned n = 0;
+
+	for (int i = 0; i < MANY; i++)
+		n += many[i].calls > 0;
+	return n;
+}
+
+/* All of them ready, and more than one wait takes. */
+static void
+open_many(struct loop *l, uint32_t events)
+{
+	memset(many, 0, sizeof(many));
+	for (int i = 0; i < MANY; i++) {
+		many[i].io = (struct io){ on_probe, eventfd(1, EFD_NONBLOCK) };
+		OK(loop_add(l, &many[i].io, events) == 0);
+	}
+	OK(l->polled == MANY + 1);
+}
+
+static void
+close_many(struct loop *l)
+{
+	for (int i = 0; i < MANY; i++) {
+		loop_del(l, &many[i].io);
+		close(many[i].io.fd);
+	}
+	OK(l->polled == 1);
+}
+
+static unsigned before;
+
+static void
+on_late(struct timer *t)
+{
+	(void)t;
+	fired++;
+	before = calls_of_many();
+}
+
+/* A deadline that passed while nobody waited; waits until it fired. */
+static unsigned
+late_after(struct loop *l)
+{
+	struct timer t;
+	unsigned waits = 0;
+
+	fired = 0;
+	timer_init(&t, on_late);
+	timer_set(&l->wheel, &t, clock_ns());
+	usleep(150000);			/* two ticks of the wheel */
+	while (fired == 0 && waits < 100) {
+		OK(loop_wait(l, -1) >= 0);
+		waits++;
+	}
+	timer_stop(&l->wheel, &t);
+	OK(fired == 1);
+	return waits;
+}
+
+static void
+what_came_is_heard_before_what_is_due(void)
+{
+	struct bench b;
+
+	bench_open(&b);
+	open_many(&b.loop, EPOLLIN | EPOLLET);
+	OK(late_after(&b.loop) == 3);
+	OK(before == MANY);
+	close_many(&b.loop);
+	bench_close(&b);
+}
+
+/* A level is told in every wait: all are full, and yet time goes on. */
+static void
+full_waits_do_not_hold_up_what_is_due(void)
+{
+	struct bench b;
+
+	bench_open(&b);
+	open_many(&b.loop, EPOLLIN);
+	OK(late_after(&b.loop) <= 6);
+	OK(before == MANY);
+	OK(late_after(&b.loop) <= 6);
+	close_many(&b.loop);
+	bench_close(&b);
+}
+
+static void
+on_due(struct timer *t)
+{
+	struct bench *b = container_of(t, struct bench, timer);
+
+	fired++;
+	before = b->probe.calls;
+}
+
+/* A stopped process that goes on finds its wait interrupted, and late. */
+static void
+a_stop_in_a_wait_is_no_reason_to_be_late(void)
+{
+	struct bench b;
+
+	bench_open(&b);
+	fired = 0;
+	OK(loop_add(&b.loop, &b.probe.io, EPOLLIN | EPOLLET) == 0);
+	timer_init(&b.timer, on_due);
+	timer_set(&b.loop.wheel, &b.timer, clock_ns());
+	usleep(150000);
+	OK(write(b.pipe[1], "x", 1) == 1);
+	interrupts = 1;
+	OK(loop_wait(&b.loop, -1) == 0);
+	OK(b.loop.interrupted && fired == 0 && b.probe.calls == 0);
+	OK(loop_wait(&b.loop, -1) == 1);
+	OK(!b.loop.interrupted && fired == 1 && before == 1);
+	bench_close(&b);
+}
+
+static void
+deadlines_of_the_run_step_begin_in_it(void)
+{
+	struct bench b;
+	uint64_t was;
+
+	bench_open(&b);
+	/* As if the step had lasted since the boot. */
+	b.loop.now = 1;
+	was = clock_ns();
+	OK(loop_now(&b.loop) > was - NS_PER_S);
+	OK(b.loop.now > was - NS_PER_S);
+	/* It never goes back. */
+	b.loop.now = was + 100 * NS_PER_S;
+	OK(loop_now(&b.loop) == was + 100 * NS_PER_S);
+	bench_close(&b);
+}
+
 static void
 do_nothing(struct work *w)
 {
@@ -306,6 +465,10 @@ tests(void)
 	T(a_wait_is_as_long_as_asked_to_the_microsecond);
 	T(a_deadline_ends_a_wait_and_fires);
 	T(more_events_than_one_wait_takes_come_with_the_next);
+	T(what_came_is_heard_before_what_is_due);
+	T(full_waits_do_not_hold_up_what_is_due);
+	T(a_stop_in_a_wait_is_no_reason_to_be_late);
+	T(deadlines_of_the_run_step_begin_in_it);
 	T(work_is_queued_once_and_in_order);
 }
 

@@ -479,6 +479,56 @@ a_body_that_is_waited_for_has_a_pace(void)
 	end(&t);
 }
 
+/* Sends, and it is as if the application had taken since the boot for it. */
+static struct conn *
+say_to_a_slow_one(struct talk *t, const char *text)
+{
+	struct shard *s = t->s.shard;
+	struct conn *c = container_of(list_first(&s->idle), struct conn,
+	    node);
+
+	OK(send(t->fd, text, strlen(text), 0) > 0);
+	shard_poll(s, 0);
+	s->loop.now = 1;
+	while (shard_run(s))
+		;
+	shard_flush(s);
+	return c;
+}
+
+/* The application's time is not the client's. */
+static void
+deadlines_begin_when_the_application_is_done(void)
+{
+	static const char *const options[] = { "--keep-alive-age=0", NULL };
+	const uint64_t second = NS_PER_S;
+	struct talk t;
+	struct conn *c;
+	struct h1 *h;
+
+	begin(&t, options);
+	c = say_to_a_slow_one(&t, NEXT);
+	OK(c->idle && c->timer.at > clock_ns() + 74 * second);
+	OK(c->idle_at > clock_ns() - second);
+
+	again(&t);
+	c = say_to_a_slow_one(&t, POST("/echo", "Content-Length: 9\r\n"));
+	h = c->pstate;
+	OK(h->wait_from > clock_ns() - second);
+	OK(c->timer.at > clock_ns() + 9 * second);
+	say(&t, "1");
+	say(&t, "23456789");
+	OK(t.open && blob_has(&t.out, "200 OK") && h->waited < second);
+
+	again(&t);
+	c = say_to_a_slow_one(&t, "GET /sized?9000000 HTTP/1.1\r\nHost: a\r\n"
+	    "\r\n");
+	OK(!c->writable && c->progress > clock_ns() - second);
+	say(&t, "");
+	OK(t.open && t.out.n > 9000000);
+	end(&t);
+}
+
 static void
 the_end_of_a_client_is_told(void)
 {
@@ -705,6 +755,7 @@ tests(void)
 	T(heads_have_a_deadline);
 	T(a_body_that_is_waited_for_has_a_deadline);
 	T(a_body_that_is_waited_for_has_a_pace);
+	T(deadlines_begin_when_the_application_is_done);
 	T(the_end_of_a_client_is_told);
 	T(sizes_are_bounded_exactly);
 	T(extensions_are_bounded_with_their_separators);
