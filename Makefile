@@ -122,6 +122,12 @@ JEMALLOC = -l:libjemalloc_pic.a
 $(O)/core/mem.o: private CPPFLAGS += -DSHOAL_JEMALLOC
 endif
 
+# The lines that server processes run are counted, too.
+ifeq ($(FLAVOUR),cov)
+COUNTED = $(O)/tests/shim/counted.o
+LDFLAGS += -Wl,--wrap=_exit
+endif
+
 # Elsewhere these headers are not even findable (libc's folder, where Debian
 # puts jemalloc's, is: there tools/layers watches).  "private": or the stamps
 # below would be made with the flags of whatever asked for them first.
@@ -166,10 +172,10 @@ $(O)/flags $(P)/flags $(O)/python: FORCE
 		echo '$(subst ','\'',$(NOW))' > $@
 
 # The order matters only for archives: jemalloc after all that allocates.
-$(SHOAL): $(OBJ) $(LLHTTP) $(ZLIB) $(O)/python tools/exports.list
+$(SHOAL): $(OBJ) $(COUNTED) $(LLHTTP) $(ZLIB) $(O)/python tools/exports.list
 	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) \
 		-Wl,--dynamic-list=tools/exports.list -o $@ \
-		$(OBJ) $(LLHTTP) $(ZLIB) $(PYLIB) $(JEMALLOC) $(LDLIBS)
+		$(OBJ) $(COUNTED) $(LLHTTP) $(ZLIB) $(PYLIB) $(JEMALLOC) $(LDLIBS)
 
 $(O)/%.o: %.c $(O)/flags Makefile config.mk
 	@mkdir -p $(@D)
@@ -196,7 +202,7 @@ FORCE:
 # ---- tests ----------------------------------------------------------------
 
 # Each unit test and soak is a program; it gets all of core and proto but main.
-$(O)/tests/%: $(O)/tests/%.o $(LIB_O) $(LLHTTP) $(ZLIB)
+$(O)/tests/%: $(O)/tests/%.o $(LIB_O) $(COUNTED) $(LLHTTP) $(ZLIB)
 	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(JEMALLOC) \
 		$(LDLIBS)
 
@@ -206,8 +212,8 @@ unit: $(UNIT_BIN)		## build and run the unit tests of a FLAVOUR
 # Which lines of core/ and proto/ the tests run: all of the unit tests, and of
 # the end-to-end tests those that need what only a whole server does.
 # V=1 names the lines that did not run.
-COVER = test_adoption.py test_cli.py test_keeper.py test_signals.py \
-	test_startup.py
+COVER = test_adoption.py test_cli.py test_keeper.py test_log.py \
+	test_signals.py test_startup.py
 coverage:			## print line coverage of core/ and proto/
 	@find build/cov -name '*.gcda' -delete 2>/dev/null || :
 	+UNIT_TIMEOUT=600 $(step) unit FLAVOUR=cov
