@@ -26,9 +26,12 @@
 #define FILE_PIECE (32u << 10)
 /* Who does not take what is sent is looked after so often. */
 #define LOOK_NS (200 * NS_PER_MS)
-/* A polite close ends after this long, or this much thrown away. */
+/*
+ * A polite close ends after this long, or this much thrown away: a proxy that
+ * has a whole upload to send reads no answer before it is sent.
+ */
 #define LINGER_NS (2 * NS_PER_S)
-#define LINGER_BYTES (1u << 20)
+#define LINGER_BYTES (64u << 20)
 
 static ssize_t
 plain_recv(struct conn *c, void *buf, size_t n)
@@ -144,10 +147,19 @@ finish_close(struct conn *c)
 		list_add_tail(&c->shard->again, &c->again);
 }
 
+/* Its budget of this turn is used up. */
+static void
+read_on_later(struct conn *c)
+{
+	list_del(&c->again);
+	list_add_tail(&c->shard->again, &c->again);
+}
+
 static void
 throw_away(struct conn *c)
 {
 	struct shard *s = c->shard;
+	size_t budget = READ_BUDGET;
 
 	while (c->lingered < LINGER_BYTES) {
 		ssize_t n = c->xport->recv(c, s->rbuf, sizeof(s->rbuf));
@@ -157,6 +169,11 @@ throw_away(struct conn *c)
 		if (n <= 0)
 			break;
 		c->lingered += (uint32_t)n;
+		if ((size_t)n >= budget) {
+			read_on_later(c);
+			return;
+		}
+		budget -= (size_t)n;
 	}
 	die(c);
 }
@@ -388,8 +405,7 @@ conn_read(struct conn *c)
 			return;
 		n = read_once(c);
 		if (n >= budget && c->readable) {
-			list_del(&c->again);
-			list_add_tail(&c->shard->again, &c->again);
+			read_on_later(c);
 			return;
 		}
 		budget -= n;

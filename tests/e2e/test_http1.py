@@ -676,6 +676,23 @@ def test_an_unread_body_never_becomes_a_request(server):
             pass
 
 
+def test_an_early_answer_reaches_who_reads_it_last(server):
+    """A proxy with a whole upload sends all of it before it looks."""
+    body = b"x" * (16 << 20)
+
+    def answer():
+        with server.connect() as c:
+            try:
+                c.request("POST", "/pressure/ignore", [], body)
+                return c.recv_response()
+            except (BrokenPipeError, ConnectionResetError):
+                return None  # on a busy machine it may have been too slow
+
+    got = until(answer, "an answer")
+    assert got.answer() == (200, [TEXT], b"ignored\n")
+    assert not got.keep_alive
+
+
 def test_targets_reach_the_application(asgi):
     for target, path, raw, query in (
             ("/surroundings/a%20b%2Fc?x=%20y", "/a b/c",
