@@ -382,6 +382,58 @@ a_file_never_reaches_the_next_response(void)
 	end();
 }
 
+/* ---- ends that nobody knew of when the head went -------------------------- */
+
+static void
+keep_on(struct req *r)
+{
+	stub.seen.gone++;
+	(void)r;
+}
+
+/* A response of which the head has said that the connection stays. */
+static int
+ask_and_begin(void)
+{
+	int fd = ask(GET11);
+
+	begin_response(NULL);
+	OK(res_write(opened, "one", 3) == 3);
+	OK(stub_say(&stub, fd, "", &out));
+	OK(blob_has(&out, "3\r\none\r\n") && !blob_has(&out, "close"));
+	return fd;
+}
+
+static void
+the_connection_ends_behind_a_response_that_said_nothing_of_it(void)
+{
+	struct app_ops stays = ops;
+	int fd;
+
+	stays.gone = keep_on;
+	begin();
+	stub.shard->app = &stays;
+	/* The client has shut its side meanwhile: it asks no more. */
+	fd = ask_and_begin();
+	shutdown(fd, SHUT_WR);
+	OK(stub_say(&stub, fd, "", &out) && stub.seen.gone == 1);
+	finish();
+	OK(!stub_say(&stub, fd, "", &out));
+	OK(blob_has(&out, "0\r\n\r\n"));
+	leave(fd);
+
+	/* The server stops, and the time of idle connections is over. */
+	fd = ask_and_begin();
+	shard_drain(stub.shard);
+	stub_sleep(&stub, 1000);
+	OK(stub_say(&stub, fd, "", &out));
+	finish();
+	OK(!stub_say(&stub, fd, "", &out));
+	OK(blob_has(&out, "0\r\n\r\n"));
+	leave(fd);
+	end();
+}
+
 static void
 tests(void)
 {
@@ -392,6 +444,7 @@ tests(void)
 	T(a_file_goes_with_its_length);
 	T(a_file_goes_in_chunks);
 	T(a_file_never_reaches_the_next_response);
+	T(the_connection_ends_behind_a_response_that_said_nothing_of_it);
 }
 
 T_MAIN(tests)
