@@ -59,8 +59,8 @@ SOAKS = $(patsubst tests/soak/%.c,%,$(wildcard tests/soak/*.c))
 # ---- what the machine has -------------------------------------------------
 
 # Goals that compile nothing themselves must work before "make deps" has run.
-COMPILE = $(filter-out deps demo test model matrix fuzz clean help install uninstall, \
-	$(or $(MAKECMDGOALS),all))
+COMPILE = $(filter-out deps demo test model loom matrix fuzz clean help \
+	install uninstall, $(or $(MAKECMDGOALS),all))
 
 ifneq ($(COMPILE),)
 # override: PYTHON= on the command line may be any name; this is its path
@@ -300,6 +300,9 @@ test:				## everything, with one Python (README)
 model:				## check the ring's model with Spin (minutes)
 	@CC='$(CC)' tests/model/run $(O)/model
 
+loom:				## check the ring's memory orders with loom (cargo)
+	@tests/model/loom/run $(O)/loom
+
 matrix:				## all Pythons, sanitizers and chroots (long)
 	+@tools/matrix
 
@@ -371,5 +374,5 @@ help:				## print this
 		'(config.mk has more)'
 
 .PHONY: all unit unit-core coverage cover-e2e fuzz fuzzers soak soak-short \
-	e2e suite autobahn check test model matrix style listed hdrs deps demo bench \
-	install uninstall clean help FORCE
+	e2e suite autobahn check test model loom matrix style listed hdrs deps \
+	demo bench install uninstall clean help FORCE

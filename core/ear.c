@@ -22,7 +22,7 @@ ear_reset(struct ear *e)
 		atomic_store(&e->wants[i], 0);
 }
 
-/* Relaxed: seen by whoever sees the ear asleep afterwards; see ear_sleep(). */
+/* Relaxed: ordered by the fence of the ear_sleep() that follows. */
 void
 ear_want(struct ear *e, unsigned bit, bool wanted)
 {
@@ -43,9 +43,8 @@ ear_want(struct ear *e, unsigned bit, bool wanted)
 bool
 ear_sleep(struct ear *e, const struct ring *r, const struct ring_cursor *c)
 {
-	/* Release: pairs with ear_wake()'s acquire. */
-	atomic_store_explicit(&e->sleeping, 1, memory_order_release);
-	/* Dekker: with ear_wake()'s fence. */
+	atomic_store_explicit(&e->sleeping, 1, memory_order_relaxed);
+	/* Dekker: with ear_wake()'s fence; what it wants is before it, too. */
 	atomic_thread_fence(memory_order_seq_cst);
 	return !ring_is_ready(r, c);
 }
@@ -79,8 +78,7 @@ ear_wake(const struct ring *r, const struct ring_place *where, uint64_t hash,
 	for (unsigned i = 0; i < r->n; i++) {
 		struct ear *e = &r->ear[i];
 
-		/* Pairs with the release there: what it wants is seen. */
-		if (!atomic_load_explicit(&e->sleeping, memory_order_acquire))
+		if (!atomic_load_explicit(&e->sleeping, memory_order_relaxed))
 			continue;
 		if (wants(e, ear_bit(hash), where->quarter) &&
 		    atomic_exchange(&e->sleeping, 0)) {

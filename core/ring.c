@@ -24,7 +24,8 @@
  * release fence follows its store of lane->end, the reader's acquire fence
  * stands before it loads lane->end again; a reader that saw a word of the new
  * record sees the new end, too.  The swap releases the record to whoever
- * acquires the descriptor.
+ * acquires the descriptor.  tests/model/loom executes all that and core/ear.c's
+ * for every value that a load may see, and knows that none of it is too much.
  */
 #include "core/ring.h"
 

@@ -15,7 +15,7 @@
  * reader has seen the last message.  And no loop goes on without progress.
  *
  * What weak memory adds is not here: Spin's memory is sequentially consistent.
- * core/ring.c says at each order what it pairs with.
+ * core/ring.c says at each order what it pairs with, and loom/ tries it.
  *
  * Each of these, defined, takes out a line that the algorithm needs, and Spin
  * must find the fault (tests/model/run):
