@@ -259,6 +259,8 @@ sub_exit(PyObject *self, PyObject *const *args, Py_ssize_t n)
 	(void)args;
 	(void)n;
 	detach(sub);
+	/* Another task may wait for a message: it is told, too. */
+	flow_wake(sub->st, &sub->waiters);
 	return Py_NewRef(sub->st->done);
 }
 

@@ -89,7 +89,7 @@ class Memory:
     def add(self, channel, subscriber, deliver):
         check_channel(channel)
         with self.lock:
-            self.channels[channel][id(subscriber)] = subscriber, deliver
+            self.channels[channel].setdefault(id(subscriber), (subscriber, deliver))
 
     def remove(self, channel, subscriber):
         check_channel(channel)
@@ -105,8 +105,17 @@ class Memory:
             check_channel(channel)
         return MemorySubscription(self, channels)
 
+    def remove_all(self, subscriber):
+        for channel in list(self.channels):
+            self.remove(channel, subscriber)
+
     def join(self, connection, channel):
-        self.add(channel, scope_of(connection), delivery(connection))
+        check_channel(channel)
+        scope = scope_of(connection)
+        with self.lock:
+            known = [some[id(scope)][1] for some in self.channels.values() if id(scope) in some]
+        self.add(channel, scope, known[0] if known else
+                 delivery(connection, lambda: self.remove_all(scope)))
 
     def leave(self, connection, channel):
         return self.remove(channel, scope_of(connection))
@@ -131,11 +140,11 @@ def scope_of(connection):
     return getattr(connection, "scope", connection)
 
 
-def delivery(connection):
+def delivery(connection, leave):
     """How a connection outside the server gets a message.
 
-    By its own send methods, on the loop that runs now; a bare scope collects
-    them in the list scope["shoal.received"].
+    By its own send methods, on the loop that runs now, until one of them raises;
+    a bare scope collects them in the list scope["shoal.received"].
     """
     if isinstance(connection, dict):
         return connection.setdefault("shoal.received", []).append
@@ -147,12 +156,24 @@ def delivery(connection):
         raise TypeError("%s is no connection: an ASGI scope, an object that has one, "
                         "or an RSGI transport" % type(connection).__name__)
     loop = asyncio.get_running_loop()
+    waiting = collections.deque()
 
-    async def send(data):
-        await getattr(connection, text if isinstance(data, str) else binary)(data)
+    async def send():
+        try:
+            while waiting:
+                data = waiting[0].data
+                await getattr(connection, text if isinstance(data, str) else binary)(data)
+                waiting.popleft()
+        except Exception:
+            leave()  # the connection is over
+
+    def start(message):
+        waiting.append(message)
+        if len(waiting) == 1:
+            deliver.task = loop.create_task(send())
 
     def deliver(message):
-        loop.call_soon_threadsafe(lambda: loop.create_task(send(message.data)))
+        loop.call_soon_threadsafe(start, message)
 
     return deliver
 
@@ -164,8 +185,11 @@ class MemorySubscription:
         self.memory = memory
         self.channels = channels
         self.waiting = collections.deque()
+        self.news = None
 
     async def __aenter__(self):
+        if self.news:
+            raise RuntimeError("this subscription is entered already")
         self.loop = asyncio.get_running_loop()
         self.news = asyncio.Event()
         for channel in self.channels:
@@ -175,18 +199,29 @@ class MemorySubscription:
     async def __aexit__(self, *error):
         for channel in self.channels:
             self.memory.remove(channel, self)
+        self.waiting.clear()
+        if self.news:
+            self.news.set()
+        self.news = None
 
     def deliver(self, message):
-        self.waiting.append(message)
-        self.loop.call_soon_threadsafe(self.news.set)
+        self.loop.call_soon_threadsafe(self.keep, message)
+
+    def keep(self, message):
+        if self.news:
+            self.waiting.append(message)
+            self.news.set()
 
     def __aiter__(self):
         return self
 
     async def __anext__(self):
-        while not self.waiting:
+        while self.news and not self.waiting:
             self.news.clear()
             await self.news.wait()
+        if not self.news:
+            raise RuntimeError("a subscription is used by async with: this one is not "
+                               "entered, or left")
         return self.waiting.popleft()
 
 
@@ -256,7 +291,8 @@ def subscribe(*channels: str) -> AbstractAsyncContextManager[AsyncIterator[Messa
     oldest are dropped, and the next message's ``lost`` says how many.
 
     TypeError, ValueError: what a channel is not.  RuntimeError: it is entered
-    on another thread than the event loop's, twice, or used without entering.
+    on another thread than the event loop's, or twice; or it is not entered, or
+    was left while a task waited for a message.
 
     >>> async with shoal.subscribe("room", "news") as messages:
     ...     async for message in messages:

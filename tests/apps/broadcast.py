@@ -18,7 +18,8 @@ A question is {"do": "publish", "channel": …, "data": …} or "binary": its
 length; {"do": "join"}, {"do": "leave"}, both in a "thread": "" that the event
 loop may wait for, "blocking": "", or with "of": what kind of connection is
 given; {"do": "collect", "channels": […]} what a subscriber gets;
-{"do": "hold"} enters a subscription and keeps it; {"do": "counters"}; {"do":
+{"do": "hold"} enters a subscription and keeps it; {"do": "release"} leaves one
+that a task waits for, and is what that was told; {"do": "counters"}; {"do":
 "fork"} what a copy of the process is told, in a "thread": "" or not.
 """
 
@@ -107,6 +108,14 @@ async def count(channel, stop):
         shoal.publish(channel, "end")
 
 
+async def release(channel):
+    messages = shoal.subscribe(channel)
+    async with messages:
+        waiting = asyncio.ensure_future(anext(messages))
+        await asyncio.sleep(0)
+    await waiting
+
+
 def error_of(call, *args):
     try:
         return repr(call(*args))
@@ -145,6 +154,8 @@ async def done(asked, connection):
             result = await collect(asked)
         elif asked["do"] == "counters":
             result = shoal.counters()
+        elif asked["do"] == "release":
+            result = await release(asked["channel"])
         elif asked["do"] == "hold":
             result = await hold(asked["channel"])
         elif asked["do"] == "fork":

@@ -316,6 +316,14 @@ def test_a_subscriber_gets_messages(server):
 
 
 @pytest.mark.asan
+def test_who_waits_for_a_subscription_that_is_left(server):
+    ws = enter(server)
+    assert ask(ws, "release", name()) == {"error": "RuntimeError: a "
+        "subscription is used by async with: this one is not entered, or left"}
+    ws.shut()
+
+
+@pytest.mark.asan
 def test_a_slow_subscriber_loses_the_oldest_and_is_told(isolation):
     gate = name()
     with start("asgi", "--isolation", isolation,

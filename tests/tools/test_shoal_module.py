@@ -72,6 +72,64 @@ def test_a_subscriber_gets_messages(shoal):
     asyncio.run(main())
 
 
+NOT_ENTERED = "a subscription is used by async with: this one is not " \
+    "entered, or left"
+
+
+def test_who_waits_for_a_subscription_that_is_left(shoal):
+    async def main():
+        messages = shoal.subscribe("room")
+        with pytest.raises(RuntimeError, match=NOT_ENTERED):
+            await anext(messages)
+        await messages.__aexit__(None, None, None)
+        async with messages:
+            with pytest.raises(RuntimeError, match="is entered already"):
+                await messages.__aenter__()
+            waiting = asyncio.ensure_future(anext(messages))
+            await asyncio.sleep(0)
+        with pytest.raises(RuntimeError, match=NOT_ENTERED):
+            await waiting
+
+    asyncio.run(main())
+
+
+def test_a_socket_gets_its_messages_one_after_the_other(shoal):
+    class Slow(Socket):
+        async def send_text(self, text):
+            await asyncio.sleep(0.01 if text == "first" else 0)
+            await super().send_text(text)
+
+    async def main():
+        one = Slow()
+        shoal.join(one, "room")
+        shoal.join(one, "news")
+        shoal.join(one, "room")
+        for channel, text in (("room", "first"), ("news", "second"),
+                ("room", "third")):
+            shoal.publish(channel, text)
+        assert await one.heard(3) == ["first", "second", "third"]
+        assert shoal.leave(one, "room") is shoal.leave(one, "news") is True
+
+    asyncio.run(main())
+
+
+def test_a_socket_that_is_over_has_left(shoal):
+    class Over(Socket):
+        async def send_text(self, text):
+            raise OSError("closed")
+
+    async def main():
+        one, two = Over(), Socket()
+        for socket in one, two:
+            shoal.join(socket, "room")
+            shoal.join(socket, "news")
+        shoal.publish("room", "hello")
+        assert await two.heard(1) == ["hello"]
+        assert shoal.leave(one, "room") is shoal.leave(one, "news") is False
+
+    asyncio.run(main())
+
+
 def test_sockets_join_and_leave(shoal):
     async def main():
         one, two = Socket(), Socket()
