@@ -214,6 +214,64 @@ def make_channels():
         path("sync", SyncRoom.as_asgi())])})
 
 
+def make_blacksheep():
+    from blacksheep import (Application, StreamedContent, Response, WebSocket,
+        WebSocketDisconnectError)
+
+    app = Application()
+
+    @app.router.ws("/room")
+    async def room(ws: WebSocket):
+        await ws.accept()
+        shoal.join(ws, "room")
+        await ws.send_text("in")
+        try:
+            while True:
+                await ws.receive()
+        except WebSocketDisconnectError:
+            pass
+
+    @app.router.get("/events")
+    async def events(request):
+        async def stream():
+            shoal.join(request, "room")
+            yield b": in\n\n"
+            while not await request.is_disconnected():
+                await asyncio.sleep(0.05)
+
+        return Response(200, content=StreamedContent(b"text/event-stream",
+            stream))
+
+    @app.router.get("/say")
+    def say(text: str):
+        shoal.publish("room", text)
+        return "said"
+
+    return app
+
+
+def make_emmett():
+    """By RSGI, whose transport it keeps for itself."""
+    from emmett import App, request, websocket
+
+    app = App("rooms")
+
+    @app.websocket("/room")
+    async def room():
+        await websocket.accept()
+        shoal.join(websocket._proto.transport, "room")
+        await websocket.send("in")
+        while True:
+            await websocket.receive()
+
+    @app.route("/say")
+    async def say():
+        shoal.publish("room", request.query_params.text)
+        return "said"
+
+    return app
+
+
 def make_flask():
     """A WSGI application in a thread of the ASGI one beside it."""
     from flask import Flask, request

@@ -224,5 +224,128 @@ def make_falcon():
     return app
 
 
+def make_blacksheep():
+    from blacksheep import Application, WebSocket, WebSocketDisconnectError, json
+
+    app = Application()
+
+    @app.router.ws("/echo")
+    async def echo(ws: WebSocket):
+        offered = ws.scope["subprotocols"]
+        await ws.accept(subprotocol="chat" if "chat" in offered else None)
+        try:
+            while True:
+                message = await ws.receive()
+                if message.get("text") is not None:
+                    await ws.send_text(message["text"])
+                else:
+                    await ws.send_bytes(message["bytes"])
+        except WebSocketDisconnectError as error:
+            left.append([error.code])
+
+    @app.router.ws("/close")
+    async def close(ws: WebSocket):
+        await ws.accept()
+        await ws.close(4001, "enough")
+
+    @app.router.ws("/boom")
+    async def boom(ws: WebSocket):
+        await ws.accept()
+        raise RuntimeError("on purpose")
+
+    @app.router.ws("/refuse")
+    async def refuse(ws: WebSocket):
+        await ws.close()
+
+    @app.router.get("/left")
+    async def seen():
+        return json(left)
+
+    return app
+
+
+def make_channels():
+    import django
+    from channels.exceptions import DenyConnection
+    from channels.generic.websocket import AsyncWebsocketConsumer
+    from channels.routing import ProtocolTypeRouter, URLRouter
+    from django.conf import settings
+    from django.core.asgi import get_asgi_application
+    from django.http import JsonResponse
+    from django.urls import path
+
+    settings.configure(ALLOWED_HOSTS=["*"], ROOT_URLCONF=__name__,
+        SECRET_KEY="sockets", DEBUG=False)
+    globals()["urlpatterns"] = [
+        path("left", lambda request: JsonResponse(left, safe=False))]
+    django.setup()
+
+    class Echo(AsyncWebsocketConsumer):
+        async def connect(self):
+            offered = self.scope["subprotocols"]
+            await self.accept("chat" if "chat" in offered else None)
+
+        async def receive(self, text_data=None, bytes_data=None):
+            await self.send(text_data, bytes_data)
+
+        async def disconnect(self, code):
+            left.append([code])
+
+    class Close(AsyncWebsocketConsumer):
+        async def connect(self):
+            await self.accept()
+            await self.close(4001, "enough")
+
+    class Boom(AsyncWebsocketConsumer):
+        async def connect(self):
+            await self.accept()
+            raise RuntimeError("on purpose")
+
+    class Refuse(AsyncWebsocketConsumer):
+        async def connect(self):
+            raise DenyConnection
+
+    return ProtocolTypeRouter({"http": get_asgi_application(),
+        "websocket": URLRouter([path(one.__name__.lower(), one.as_asgi())
+            for one in (Echo, Close, Boom, Refuse)])})
+
+
+def make_emmett():
+    """By RSGI, with which it has no codes and chooses no subprotocol."""
+    from emmett import App, response, websocket
+    from emmett.http import HTTPResponse
+
+    app = App(__name__)
+
+    @app.websocket("/echo")
+    async def echo():
+        await websocket.accept()
+        try:
+            while True:
+                await websocket.send(await websocket.receive())
+        finally:
+            left.append(None)
+
+    @app.websocket("/close")
+    async def close():
+        await websocket.accept()
+
+    @app.websocket("/boom")
+    async def boom():
+        await websocket.accept()
+        raise RuntimeError("on purpose")
+
+    @app.websocket("/refuse")
+    async def refuse():
+        raise HTTPResponse(403)
+
+    @app.route("/left")
+    async def seen():
+        response.content_type = "application/json"
+        return json.dumps(left)
+
+    return app
+
+
 if NAME:
     app = globals()["make_" + NAME]()
