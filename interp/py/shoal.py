@@ -27,7 +27,7 @@ import collections
 import threading
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
-from typing import Any
+from typing import Any, NamedTuple
 
 __all__ = ["Message", "counters", "join", "leave", "publish", "subscribe"]
 
@@ -35,7 +35,7 @@ __all__ = ["Message", "counters", "join", "leave", "publish", "subscribe"]
 CHANNEL_MAX = 200
 
 
-class Message(collections.namedtuple("Message", "channel data offset lost")):
+class Message(NamedTuple):
     """One message, as a subscriber gets it.
 
     channel  str, where it was published
@@ -45,7 +45,10 @@ class Message(collections.namedtuple("Message", "channel data offset lost")):
              upper bound for this one.  0 unless the subscriber fell behind.
     """
 
-    __slots__ = ()
+    channel: str
+    data: str | bytes
+    offset: int
+    lost: int
 
 
 def check_channel(channel):
@@ -320,7 +323,7 @@ def counters() -> list[dict[str, int]]:
 
 
 try:
-    import _shoal as backend
+    import _shoal as backend  # type: ignore
 except ImportError:
     backend = Memory()
 else:

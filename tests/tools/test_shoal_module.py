@@ -7,6 +7,7 @@ import pathlib
 import subprocess
 import sys
 import threading
+import typing
 
 import pytest
 
@@ -188,6 +189,8 @@ def test_the_servers_errors(shoal, call, error):
 
 
 def test_every_call_says_what_it_takes(shoal):
+    assert typing.get_type_hints(shoal.Message) == {
+        "channel": str, "data": str | bytes, "offset": int, "lost": int}
     for name in set(shoal.__all__) - {"Message"}:
         call = getattr(shoal, name)
         signature = inspect.signature(call)
