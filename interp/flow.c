@@ -10,7 +10,8 @@ struct flow {
 	PyObject *owner;
 	PyObject **waiters;		/* in the owner */
 	flow_fn fn;
-	PyObject *wait;			/* iterator of the future, or NULL */
+	PyObject *future;		/* that it waits for, or NULL */
+	PyObject *wait;			/* its iterator, or NULL */
 };
 
 static PyObject *
@@ -118,10 +119,46 @@ begin_wait(struct flow *f)
 	if (list && am && am->am_await &&
 	    PyList_Append(list, future) == 0) {
 		f->wait = am->am_await(future);
+		f->future = Py_NewRef(future);
 		err = f->wait ? 0 : -1;
 	}
 	Py_DECREF(future);
 	return err;
+}
+
+/*
+ * It waits no more, woken or not.  Who is cancelled again and again, by a
+ * timeout say, while nothing comes, must leave nothing behind.
+ */
+static void
+end_wait(struct flow *f)
+{
+	PyObject *exc = PyErr_GetRaisedException();
+	PyObject *list = f->future ? *f->waiters : NULL;
+	Py_ssize_t i = list ? PyList_GET_SIZE(list) : 0;
+
+	Py_CLEAR(f->wait);
+	while (i > 0 && PyList_GET_ITEM(list, i - 1) != f->future)
+		i--;
+	if (i > 0 && PyList_GET_SIZE(list) == 1)
+		Py_CLEAR(*f->waiters);
+	else if (i > 0)
+		PyList_SetSlice(list, i - 1, i, NULL);
+	Py_CLEAR(f->future);
+	PyErr_SetRaisedException(exc);
+}
+
+/* It is over, however long it is kept. */
+static void
+let_go(struct flow *f)
+{
+	PyObject *exc;
+
+	if (f->future)
+		end_wait(f);
+	exc = PyErr_GetRaisedException();
+	Py_CLEAR(f->owner);
+	PyErr_SetRaisedException(exc);
 }
 
 static PySendResult
@@ -143,7 +180,7 @@ flow_send(PyObject *self, PyObject *value, PyObject **result)
 			k = PyIter_Send(f->wait, value, result);
 			if (k == PYGEN_NEXT)
 				return k;
-			Py_CLEAR(f->wait);
+			end_wait(f);
 			if (k == PYGEN_ERROR)
 				return k;
 			Py_CLEAR(*result);
@@ -197,23 +234,18 @@ static PyObject *
 flow_throw(PyObject *self, PyObject *const *args, Py_ssize_t n)
 {
 	struct flow *f = (struct flow *)self;
-	PyObject *out, *exc;
+	PyObject *out;
 
 	if (!f->wait) {
-		Py_CLEAR(f->owner);
+		let_go(f);
 		return raise_args(args, n);
 	}
 	out = PyObject_VectorcallMethod(f->st->s.throw_,
 	    (PyObject *[]){ f->wait, n > 0 ? args[0] : Py_None,
 	    n > 1 ? args[1] : NULL, n > 2 ? args[2] : NULL },
 	    (size_t)(1 + n), NULL);
-	if (!out) {
-		exc = PyErr_GetRaisedException();
-		Py_CLEAR(f->wait);
-		/* It waits for nothing any more, however long it is kept. */
-		Py_CLEAR(f->owner);
-		PyErr_SetRaisedException(exc);
-	}
+	if (!out)
+		let_go(f);
 	return out;
 }
 
@@ -223,19 +255,16 @@ flow_close(PyObject *self, PyObject *unused)
 	struct flow *f = (struct flow *)self;
 
 	(void)unused;
-	Py_CLEAR(f->wait);
-	Py_CLEAR(f->owner);
+	let_go(f);
 	Py_RETURN_NONE;
 }
 
 static void
 flow_dealloc(PyObject *self)
 {
-	struct flow *f = (struct flow *)self;
 	PyTypeObject *type = Py_TYPE(self);
 
-	Py_XDECREF(f->wait);
-	Py_XDECREF(f->owner);
+	let_go((struct flow *)self);
 	PyObject_Free(self);
 	Py_DECREF(type);
 }
@@ -288,6 +317,7 @@ flow_new(struct pystate *st, PyObject *owner, PyObject **waiters, flow_fn fn)
 	f->owner = Py_NewRef(owner);
 	f->waiters = waiters;
 	f->fn = fn;
+	f->future = NULL;
 	f->wait = NULL;
 	return (PyObject *)f;
 }

@@ -5,6 +5,8 @@
                         it accepts, /ask?late=ID after it ended
     POST /ask           the body is one
     WebSocket /messages the same by ASGI's messages: each is one to send()
+    WebSocket /patient  waits in vain 100 times, and says how many futures are
+                        left of it: of its receive, of a subscription; echoes
     GET /events         an event stream, joined to ?channel; ?type is another
                         type, ?length gives it a length, ?early joins before
                         it begins, ?own writes an event of that many bytes,
@@ -25,6 +27,8 @@ that a task waits for, and is what that was told; {"do": "counters"}; {"do":
 
 import asyncio
 import concurrent.futures
+import contextlib
+import gc
 import json
 import os
 import threading
@@ -169,6 +173,36 @@ async def done(asked, connection):
     return {"done": result, "shard": me()}
 
 
+def futures():
+    gc.collect()
+    return sum(isinstance(one, asyncio.Future) for one in gc.get_objects())
+
+
+async def in_vain(wait):
+    before = futures()
+    for _ in range(100):
+        task = asyncio.create_task(wait())
+        await asyncio.sleep(0)
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+    return futures() - before
+
+
+async def patient(receive):
+    async with shoal.subscribe("quiet") as messages:
+        return json.dumps([await in_vain(receive),
+            await in_vain(messages.__anext__)])
+
+
+async def patient_socket(scope, receive, send):
+    await receive()
+    await send({"type": "websocket.accept"})
+    await send({"type": "websocket.send", "text": await patient(receive)})
+    while (message := await receive())["type"] == "websocket.receive":
+        await send({"type": "websocket.send", "text": message["text"]})
+
+
 async def socket(scope, receive, send):
     ask = query(scope)
     await receive()
@@ -278,8 +312,8 @@ async def asgi(scope, receive, send):
         await no_events(scope, receive, send)
         ending.extend(waited_for)
     elif scope["type"] == "websocket":
-        await (messages if scope["path"] == "/messages" else socket)(
-            scope, receive, send)
+        await {"/messages": messages, "/patient": patient_socket}.get(
+            scope["path"], socket)(scope, receive, send)
     else:
         await http(scope, receive, send)
 
@@ -299,6 +333,10 @@ async def rsgi(scope, protocol):
         return protocol.response_str(200, [("content-type", TEXT)],
             json.dumps(await done(asked, None)))
     transport = await protocol.accept()
+    if scope.path == "/patient":
+        await transport.send_str(await patient(transport.receive))
+        await transport.send_str((await transport.receive()).data)
+        return
     await transport.send_str(json.dumps({"shard": me()}))
     while (message := await transport.receive()).kind:
         await transport.send_str(json.dumps(

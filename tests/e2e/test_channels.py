@@ -324,6 +324,17 @@ def test_who_waits_for_a_subscription_that_is_left(server):
 
 
 @pytest.mark.asan
+def test_who_waits_in_vain_again_and_again_leaves_nothing(server):
+    """By a timeout, say, while the client or the channel is quiet."""
+    ws = server.websocket("/patient")
+    left = json.loads(ws.recv_text())
+    assert max(left) < 10, left
+    ws.text("and on")
+    assert ws.recv_text() == "and on"
+    ws.shut()
+
+
+@pytest.mark.asan
 def test_a_slow_subscriber_loses_the_oldest_and_is_told(isolation):
     gate = name()
     with start("asgi", "--isolation", isolation,
