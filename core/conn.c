@@ -385,15 +385,11 @@ read_once(struct conn *c)
 	return (size_t)n;
 }
 
-void
-conn_read(struct conn *c)
+static void
+read_on(struct conn *c)
 {
 	size_t budget = READ_BUDGET;
 
-	if (c->state == CONN_LINGER) {
-		throw_away(c);
-		return;
-	}
 	while (c->state == CONN_OPEN && !c->paused) {
 		size_t n;
 
@@ -410,6 +406,19 @@ conn_read(struct conn *c)
 		}
 		budget -= n;
 	}
+}
+
+void
+conn_read(struct conn *c)
+{
+	if (c->state == CONN_LINGER) {
+		throw_away(c);
+		return;
+	}
+	read_on(c);
+	if (c->state == CONN_OPEN && c->paused && c->hup && !c->eof &&
+	    c->proto->hup)
+		c->proto->hup(c);
 }
 
 /* Bytes were appended, or <err>: then an answer would be cut. */

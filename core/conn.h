@@ -87,6 +87,11 @@ struct proto_ops {
 	size_t (*input)(struct conn *, const unsigned char *, size_t);
 	/* The peer closed its side.  Output is still possible. */
 	void (*eof)(struct conn *);
+	/*
+	 * It did, and that cannot be read while bytes before it are kept; may
+	 * be called again, and eof() comes when they were used.  May be NULL.
+	 */
+	void (*hup)(struct conn *);
 	/* The write step: a last chance to append (heads still held). */
 	void (*flush)(struct conn *);
 	/* <out> fell below CONN_OUT_LOW after it had been above HIGH. */

@@ -407,6 +407,19 @@ h1_eof(struct conn *c)
 	}
 }
 
+/*
+ * Requests are kept behind one whose answer may take for ever: who sent them
+ * has left, and its application may wait for just that.
+ */
+static void
+h1_hup(struct conn *c)
+{
+	struct h1 *h = c->pstate;
+
+	if (h->state == H1_BUSY && h->req)
+		req_tell(h->req, REQ_GONE);
+}
+
 static void
 h1_flush(struct conn *c)
 {
@@ -491,6 +504,7 @@ const struct proto_ops proto_h1 = {
 	.open = h1_open,
 	.input = h1_input,
 	.eof = h1_eof,
+	.hup = h1_hup,
 	.flush = h1_flush,
 	.room = h1_room,
 	.timeout = h1_timeout,

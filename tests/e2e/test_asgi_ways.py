@@ -278,9 +278,12 @@ def test_disconnect_comes_when_the_answer_is_complete(server, notes):
 
 @pytest.mark.asan
 @pytest.mark.parametrize("how", ["close", "reset"])
-def test_disconnect_comes_when_the_client_leaves(server, notes, how):
+@pytest.mark.parametrize("more", [b"", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"],
+    ids=["", "more asked for"])
+def test_disconnect_comes_when_the_client_leaves(server, notes, how, more):
     with server.connect() as c:
         c.request("GET", "/after-left")
+        c.send(more)
         until(lambda: "begun" in notes(), "the start")
         assert "left" not in notes()
         getattr(c, how)()
