@@ -99,8 +99,17 @@ def build_program(source):
     with one_builder(program):
         if not program.exists():
             part = f"{program}.part"
-            command = [cc, "-std=c11", "-O2", "-o", part, str(source)]
+            command = [cc, "-std=c11", "-O2", "-o", part, str(source), "-lm"]
             if subprocess.run(command).returncode:
                 raise Failure(f"{' '.join(command)}: failed")
             os.rename(part, program)
     return program
+
+
+def environment(place):
+    """The servers' environment: nothing of the user's that steers them."""
+    kept = ("PATH", "HOME", "LANG", "TMPDIR")
+    env = {name: os.environ[name] for name in kept if name in os.environ}
+    env["VIRTUAL_ENV"] = str(place.venv)
+    env["PYTHONDONTWRITEBYTECODE"] = "1"
+    return env

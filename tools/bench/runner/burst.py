@@ -1,6 +1,7 @@
 """One burst of load on one server, and what it cost the server.
 
-Of wrk, or of wsload.c where the load is WebSockets.
+Of wrk, of wsload.c where the load is WebSockets, or of rateload.c where it is
+paced.
 """
 
 import json
@@ -8,7 +9,7 @@ import os
 import signal
 import subprocess
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .build import Failure
 from .process import in_child
@@ -32,7 +33,9 @@ class Burst:
     foreign_server: float   # share of the server's CPU that others took
     foreign_load: float     # and of the load's
     lost: int               # processes of the server that ended meanwhile
-    bytes: int = 0          # received, where wrk counts them
+    bytes: int = 0          # received, where they are counted
+    late: float = 0.0       # of a paced load: its own p99 lateness, ms
+    curve: list = field(default_factory=list)   # and [percent, ms], rising
 
     @property
     def per_cpu_second(self):
@@ -108,9 +111,15 @@ class Readings:
 
 def run_burst(process, load, seconds, server_cpu, load_cpu, place):
     """Load one server for a while, and read its CPU time around it."""
+    program = None
     if load.interface == "websocket":
-        before, after, detail = talk(process, load, seconds, server_cpu,
-                                     load_cpu, place.wsload)
+        program = [place.wsload, *load.wsload(seconds)]
+    elif load.paced:
+        program = [place.rateload,
+                   *load.rateload(process.response_bytes, seconds)]
+    if program:
+        before, after, detail = told_to_go(program, process, server_cpu,
+                                           load_cpu)
     else:
         before = Readings(process, server_cpu, load_cpu)
         detail = wrk(load, process.port, seconds, load_cpu,
@@ -136,9 +145,10 @@ def run_burst(process, load, seconds, server_cpu, load_cpu, place):
                  **detail)
 
 
-def talk(process, load, seconds, server_cpu, load_cpu, wsload):
-    """Run wsload: readings from when its sockets are in, and its detail."""
-    command = [str(wsload), "--port", str(process.port), *load.wsload(seconds)]
+def told_to_go(program, process, server_cpu, load_cpu):
+    """Run a load of our own: readings from when it is ready, its detail."""
+    name = program[0].name
+    command = [*map(str, program), f"--port={process.port}"]
     with subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, text=True, start_new_session=True,
@@ -153,5 +163,5 @@ def talk(process, load, seconds, server_cpu, load_cpu, wsload):
             raise
     detail = detail_of(output)
     if not detail:
-        raise Failure(f"wsload said nothing of use: {line}{output[-300:]}")
+        raise Failure(f"{name} said nothing of use: {line}{output[-300:]}")
     return before, after, detail

@@ -130,6 +130,7 @@ class Process:
     def __init__(self, command, port, cpus, cwd, env):
         self.port = port
         self.cpus = cpus
+        self.response_bytes = None
         self.log = tempfile.TemporaryFile()
         self.popen = subprocess.Popen(
             command, cwd=cwd, env=env, stdin=subprocess.DEVNULL,
@@ -173,8 +174,8 @@ class Process:
         return 1024 * (total + sum(files.values()))
 
     def wait_until_it_answers(self, load):
-        """Return the length of a whole response once one is as expected;
-        None for WebSockets, where the load itself looks at everything."""
+        """Note the length of a whole response once one is as expected; it
+        is None for WebSockets, where the load itself looks at everything."""
         give_up = time.monotonic() + START_SECONDS
         while True:
             if self.popen.poll() is not None:
@@ -188,8 +189,8 @@ class Process:
                     raise Failure(f"no connection in {START_SECONDS} s"
                                   + self.last_lines())
                 time.sleep(0.05)
-        return None if load.interface == "websocket" else (
-            self.checked_response(load))
+        if load.interface != "websocket":
+            self.response_bytes = self.checked_response(load)
 
     def checked_response(self, load):
         """Send one request; the response's length, or what is wrong."""

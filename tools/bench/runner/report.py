@@ -48,12 +48,20 @@ def figures(bursts, response_bytes, pss):
         "p99_ms": median(b.p99 for b in used),
         "p999_ms": median(b.p999 for b in used),
         "max_ms": max(b.max for b in used),
+        "late_ms": median(b.late for b in used),
+        "curve": curve(used),
         "pss_bytes": pss,
         "quiet_bursts": len(quiet),
         "errors": errors(bursts, response_bytes),
         "bursts": [dict(vars(b), per_cpu_second=b.per_cpu_second,
                         quiet=b.is_quiet) for b in bursts],
     }
+
+
+def curve(bursts):
+    """[percent, ms] of a paced load: of each percentile the bursts' median."""
+    return [[points[0][0], median(ms for _, ms in points)]
+            for points in zip(*(b.curve for b in bursts))]
 
 
 def errors(bursts, response_bytes):
@@ -127,6 +135,20 @@ def markdown(load, results, facts, notes):
     lines += [""] * bool(notes)
     lines += [f"- {name}: {value}" for name, value in facts.items()]
     return "\n".join(lines) + "\n"
+
+
+def has(directory, load, facts, servers):
+    """Whether there are results of this load: of that binary, and of all
+    these servers (or a note why one of them is not among them)."""
+    path = directory / f"{load.name}.json"
+    if not path.exists():
+        return False
+    document = json.loads(path.read_text())
+    left_out = "\n".join(document["notes"])
+    return (document["machine"].get("binary") == facts["binary"]
+            and all(name in document["servers"] or f"{name} is left out"
+                    in left_out or f"{name} failed" in left_out
+                    for name in servers))
 
 
 def write(directory, load, results, facts, notes):

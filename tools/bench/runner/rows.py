@@ -5,7 +5,7 @@ one more Load (and a module in apps/).  Nothing else knows their names.  Those
 of WebSockets are in talks.py.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Callable, Tuple
 
@@ -20,6 +20,7 @@ class Place:
     venv: Path    # the peers' virtual environment
     floor: Path
     wsload: Path
+    rateload: Path
     shoal: Path
 
 
@@ -40,7 +41,14 @@ class Load:
     depth: int = 1           # requests that wrk sends at once
     threads: int = 1         # of the server, for calls that block
     floor: bool = True       # it answers one request a read, and at once
+    paced: bool = False      # at one rate for all, not as fast as it can
+    rate: int = 0            # paced: requests a second, once it is known
     unit = "req"
+
+    @property
+    def seconds(self):
+        """Of a burst: a rare latency needs many requests to be seen."""
+        return 3 if self.paced else 1
 
     @property
     def target(self):
@@ -51,6 +59,15 @@ class Load:
         """The arguments of detail.lua."""
         return [self.method, str(self.depth), str(self.body_size),
                 *(f"{name}:{value}" for name, value in self.headers)]
+
+    def rateload(self, length, seconds):
+        """The arguments of rateload.c, of answers of that length."""
+        options = {"rate": self.rate, "length": length, "seconds": seconds,
+                   "connections": self.connections, "method": self.method,
+                   "path": self.path, "body": self.body_size}
+        return ([f"--{name}={value}" for name, value in options.items()]
+                + [f"--header={name}:{value}" for name, value in self.headers]
+                + ["--close"] * (("Connection", "close") in self.headers))
 
 
 @dataclass(frozen=True)
@@ -64,23 +81,26 @@ class Server:
     package: str = ""                       # PyPI's name, if it is there
     needs: str = ""                         # a program of the system's
     workers: int = 1                        # more than one: on both CPUs
+    only: Tuple[str, ...] = ()              # loads, where not all
 
     def command(self, place, load, port):
         return [str(self.program(place)), *self.options(load, port)]
 
     def answers(self, load):
-        return load.interface in self.interfaces and (
-            load.floor or self.name != "floor")
+        return (load.interface in self.interfaces
+                and (load.floor or self.name != "floor")
+                and (load.name in self.only or not self.only))
 
 
 def floor_options(load, port):
     return ["--port", str(port), "--body", str(len(load.expect))]
 
 
-def shoal_options(load, port):
-    return ["--port", str(port), "--workers", "1",
-            "--interface", load.interface, "--working-dir", ".",
-            "--blocking-threads", str(load.threads), load.target]
+def shoal_options(workers):
+    return lambda load, port: [
+        "--port", str(port), "--workers", str(workers),
+        "--interface", load.interface, "--working-dir", ".",
+        "--blocking-threads", str(load.threads), load.target]
 
 
 def granian_options(load, port):
@@ -131,7 +151,10 @@ def installed(name):
 
 SERVERS = (
     Server("floor", ALL, lambda place: place.floor, floor_options),
-    Server("shoal", ALL, lambda place: place.shoal, shoal_options),
+    Server("shoal", ALL, lambda place: place.shoal, shoal_options(1)),
+    # On both CPUs, of which the load takes its part.
+    Server("shoal-2", ALL, lambda place: place.shoal, shoal_options(2),
+           workers=2, only=("asgi-plain", "wsgi-plain", "rsgi-plain")),
     Server("granian", ALL, installed("granian"), granian_options, "granian"),
     Server("uvicorn", ("asgi",), installed("uvicorn"), uvicorn_options,
            "uvicorn"),
@@ -175,7 +198,7 @@ def of_each(name, title, app, expect, **more):
                       interface, app, expect, **more) for interface in ALL)
 
 
-LOADS = (
+SATURATED = (
     *of_each("plain", "13 bytes of text", "plain", PLAIN),
     *of_each("browser", "13 bytes of text, asked for with a browser's "
              "8 headers", "plain", PLAIN, headers=BROWSER),
@@ -206,3 +229,9 @@ LOADS = (
     Load("django-asgi", "Django, JSON, an async view", "asgi", "fw_django",
          HELLO_SPACED, path="/async", floor=False),
 )
+
+# wrk alone sends many requests at once.
+LOADS = SATURATED + tuple(
+    replace(load, name=load.name + "-rate", paced=True,
+            title=load.title + ", at a fixed rate")
+    for load in SATURATED if load.depth == 1)

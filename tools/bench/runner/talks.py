@@ -25,6 +25,8 @@ class Talk:
     together: bool = False   # what may be said at once is one write
     interface = "websocket"
     floor = False
+    paced = False
+    seconds = 1
     unit = "msg"
 
     def wsload(self, seconds):

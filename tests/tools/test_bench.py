@@ -1,0 +1,210 @@
+"""What tools/bench/run makes of its tables, its bursts, and earlier results."""
+
+import json
+import os
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+BENCH = ROOT / "tools/bench"
+sys.path.insert(0, str(BENCH))
+
+from runner import build, burst, report, rows, talks       # noqa: E402
+
+PLOT = runpy.run_path(str(BENCH / "plot"))
+LOADS = {load.name: load for load in rows.LOADS + talks.LOADS}
+FACTS = {"binary": "sha256 1"}
+
+
+def a_burst(per_second=1000, **more):
+    kept = {"requests": per_second, "seconds": 1.0, "p50": 1.0, "p99": 2.0,
+            "p999": 3.0, "max": 4.0, "errors": {"status": 0}, "cpu": 0.5,
+            "load_cpu": 0.5, "foreign_server": 0.0, "foreign_load": 0.0,
+            "lost": 0, "bytes": per_second * 100}
+    return burst.Burst(**{**kept, **more})
+
+
+def written(folder, load, servers, notes=(), facts=FACTS):
+    results = {name: report.figures(bursts, 100, 1 << 20)
+               for name, bursts in servers.items()}
+    report.add_ratios(results, "shoal")
+    report.write(folder, load, results, facts, list(notes))
+
+
+def run(*options):
+    return subprocess.run([sys.executable, BENCH / "run", *options], text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+
+# ---- the tables
+
+def test_what_the_help_offers_is_there():
+    text = " ".join(run("--help").stdout.split())
+    for name in ("asgi-plain", "asgi-plain-rate", "django-asgi-rate",
+                 "broadcast-4", "shoal-2"):
+        assert name in text
+
+
+def test_a_name_that_is_none_is_refused():
+    done = run("--loads", "asgi-plain,asgi-plane")
+    assert done.returncode == 2
+    assert "no 'asgi-plane' among" in done.stdout
+
+
+def test_a_paced_load_asks_for_the_same_as_the_other():
+    load = rows.replace(LOADS["asgi-echo-rate"], rate=700)
+    assert LOADS["asgi-echo"].app == load.app
+    assert load.rateload(4200, 3) == [
+        "--rate=700", "--length=4200", "--seconds=3", "--connections=64",
+        "--method=POST", "--path=/", "--body=4096"]
+    load = rows.replace(LOADS["wsgi-connect-rate"], rate=700)
+    assert load.rateload(150, 3)[-2:] == ["--header=Connection:close",
+                                          "--close"]
+
+
+def test_every_load_but_pipelines_has_a_paced_one():
+    names = [load.name for load in rows.SATURATED]
+    assert [name for name in names if name + "-rate" not in LOADS] == [
+        "asgi-pipeline", "wsgi-pipeline", "rsgi-pipeline"]
+
+
+def test_two_shards_are_compared_where_it_says_something():
+    two = next(s for s in rows.SERVERS if s.name == "shoal-2")
+    assert [name for name, load in LOADS.items() if two.answers(load)] == [
+        "asgi-plain", "wsgi-plain", "rsgi-plain"]
+    assert "--workers 2" in " ".join(map(str, two.options(
+        LOADS["asgi-plain"], 80)))
+
+
+# ---- figures
+
+def test_figures_are_the_medians_of_the_quiet_bursts():
+    bursts = [a_burst(1000), a_burst(2000), a_burst(9000, foreign_load=0.5),
+              a_burst(3000)]
+    figures = report.figures(bursts, 100, 0)
+    assert figures["per_cpu_second"] == 4000
+    assert figures["best_per_cpu_second"] == 18000
+    assert figures["quiet_bursts"] == 3
+    assert figures["errors"] == {}
+
+
+@pytest.mark.parametrize("mistake, errors", [
+    ({"errors": {"status": 2}}, {"status": 2}),
+    ({"bytes": 90_000}, {"length": 1}),
+    ({"lost": 1}, {"processes lost": 1}),
+])
+def test_errors_are_counted(mistake, errors):
+    bursts = [a_burst(), a_burst(**mistake)]
+    assert report.figures(bursts, 100, 0)["errors"] == errors
+
+
+def test_a_curve_has_the_medians_of_each_percentile():
+    bursts = [a_burst(curve=[[50, ms], [100, 10 * ms]]) for ms in (3, 1, 2)]
+    assert report.figures(bursts, 100, 0)["curve"] == [[50, 2], [100, 20]]
+
+
+# ---- earlier results
+
+def test_results_count_for_their_binary_and_their_servers(tmp_path):
+    load = LOADS["asgi-plain"]
+    assert not report.has(tmp_path, load, FACTS, ["shoal"])
+    written(tmp_path, load, {"shoal": [a_burst()], "uvicorn": [a_burst()]},
+            ["bjoern is left out: it is not built"])
+    assert report.has(tmp_path, load, FACTS, ["shoal"])
+    assert report.has(tmp_path, load, FACTS, ["shoal", "uvicorn", "bjoern"])
+    assert not report.has(tmp_path, load, FACTS, ["shoal", "granian"])
+    assert not report.has(tmp_path, load, {"binary": "sha256 2"}, ["shoal"])
+    assert not report.has(tmp_path, LOADS["asgi-big"], FACTS, ["shoal"])
+
+
+# ---- plots
+
+def test_each_result_is_in_the_picture_of_its_kind(tmp_path):
+    for name in ("wsgi-plain", "flask", "asgi-plain", "asgi-plain-rate",
+                 "ws-echo-64"):
+        written(tmp_path, LOADS[name], {"shoal": [a_burst()]})
+    pictures = {name: [document["load"] for document in documents]
+                for name, documents in PLOT["groups"](tmp_path).items()}
+    assert pictures == {"wsgi": ["wsgi-plain", "flask"],
+                        "asgi": ["asgi-plain"],
+                        "latency-asgi": ["asgi-plain-rate"],
+                        "websocket": ["ws-echo-64"]}
+
+
+def test_what_is_drawn_is_what_was_measured(tmp_path):
+    curves = [[50, 1.0], [90, 2.0], [99.9, 5.0], [100, 7.0]]
+    written(tmp_path, LOADS["asgi-plain-rate"], {
+        "shoal": [a_burst(3000, curve=curves)],
+        "uvicorn": [a_burst(1000)]})
+    document = json.loads((tmp_path / "asgi-plain-rate.json").read_text())
+    assert PLOT["bars"](document) == [("uvicorn", 2000), ("shoal", 6000)]
+    (name, places, ms), = PLOT["lines"](document)
+    assert name == "shoal"
+    assert ms == [1.0, 2.0, 5.0, 7.0]
+    assert places == pytest.approx([0.30103, 1, 3, 3.6])
+
+
+def test_every_server_has_a_colour_of_its_own():
+    colours = PLOT["SERVERS"]
+    names = {s.name for s in rows.SERVERS + talks.SERVERS}
+    assert names == set(colours)
+    assert len(set(colours.values())) == len(colours)
+
+
+# ---- starting
+
+STARTUP = runpy.run_path(str(BENCH / "startup"))
+SERVER = """
+import http.server, sys, time
+time.sleep(%f)
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        body = %r
+        self.send_response(200)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+"""
+
+
+def start(*command):
+    cpu = min(os.sched_getaffinity(0))
+    return STARTUP["start"](command, cpu, dict(os.environ))
+
+
+def started(delay, body=rows.PLAIN):
+    return start(sys.executable, "-c", SERVER % (delay, body), "PORT")
+
+
+def test_a_start_is_timed_until_the_answer():
+    took, used, size = started(0.5)
+    assert took > 500
+    assert 0 < used < took
+    assert size > 1 << 20
+
+
+def test_a_wrong_first_answer_fails():
+    with pytest.raises(build.Failure, match="a wrong answer"):
+        started(0, b"Goodbye!")
+
+
+def test_a_server_that_ends_fails():
+    with pytest.raises(build.Failure, match="it ended"):
+        start(sys.executable, "-c", "")
+
+
+def test_bars_of_starting_that_are_missed_are_named():
+    taken = {"shoal": [(90, 1, 40), (110, 1, 40), (100, 1, 40)],
+             "granian": [(10, 1, 40)], "uvicorn": [(100, 1, 20)]}
+    found = STARTUP["figures"](taken)
+    assert found["shoal"] == (100, 90, 1, 40)
+    assert STARTUP["missed"](found) == []
+    found["granian"] = (10, 10, 1, 39)
+    found["uvicorn"] = (99, 99, 1, 20)
+    assert STARTUP["missed"](found) == ["shoal starts slower than uvicorn",
+                                        "shoal is larger than granian"]
