@@ -155,6 +155,29 @@ def test_every_server_has_a_colour_of_its_own():
     assert len(set(colours.values())) == len(colours)
 
 
+# ---- the README's tables
+
+FIGURES = runpy.run_path(str(BENCH / "figures"))
+
+
+def test_figures_are_beside_the_best_other_of_each_kind(tmp_path):
+    few = a_burst(1000, p99=0.5)
+    many = a_burst(2000, p99=3.0)
+    servers = {"floor": [a_burst(9000, p99=0.1)], "shoal": [a_burst(5000)],
+               "shoal-2": [a_burst(6000, p99=0.2)], "uvicorn": [few],
+               "granian": [many]}
+    written(tmp_path, LOADS["asgi-plain"], servers)
+    table = FIGURES["markdown"](tmp_path)
+    assert "At one rate" not in table
+    assert ("| ASGI, 13 bytes of text | 10,000 | 18,000 | granian: 4,000 | "
+            "2.50 | 1.00 / 1.00 | 2.00 / 3.00 |\n") in table
+    written(tmp_path, LOADS["asgi-plain-rate"], servers,
+            facts={**FACTS, "rate": "1,400 requests a second, 70 % of all"})
+    table = FIGURES["markdown"](tmp_path)
+    assert ("| ASGI, 13 bytes of text | 1,400 | uvicorn | 1.00 / 1.00 | "
+            "2.00 / 0.50 | 3.00 / 3.00 | 4.00 / 4.00 |\n") in table
+
+
 # ---- starting
 
 STARTUP = runpy.run_path(str(BENCH / "startup"))

@@ -1,5 +1,6 @@
-"""WebSockets that wait; for tools/bench/idle.
+"""Connections that wait; for tools/bench/idle.
 
+    GET /kept   answers, and the connection stays
     /accepted   accepts, and waits for a message
     /joined     joins the room besides
     GET /heap   collects garbage, and prints its process and what Python's
@@ -27,7 +28,7 @@ async def answer(scope, send):
         gc.collect()
         print("heap of", os.getpid(), file=sys.stderr, flush=True)
         sys._debugmallocstats()
-    else:
+    elif scope["path"] == "/say":
         shoal.publish("room", "hello")
     await send({"type": "http.response.start", "status": 204})
     await send({"type": "http.response.body"})
