@@ -70,7 +70,10 @@ ifeq ($(PYTHON),)
 $(error $(if $(ASKED),PYTHON=$(ASKED) will not do: see above,"make deps" \
 	brings a Python that Shoal can embed))
 endif
-PYFLAGS := $(shell $(PYTHON) tools/pyflags)
+PYFLAGS := $(shell $(PYTHON) tools/pyflags $(if $(STATIC_PYTHON),--static))
+ifeq ($(PYFLAGS),)
+$(error STATIC_PYTHON=$(STATIC_PYTHON): see above)
+endif
 PYVER := $(firstword $(PYFLAGS))
 PYINC := $(patsubst -I%,-isystem %,$(filter -I%,$(PYFLAGS)))
 PYLIB := $(filter-out $(PYVER) -I%,$(PYFLAGS))
@@ -109,15 +112,18 @@ CFLAGS = -std=c11 -fPIC -fvisibility=hidden -fno-common \
 LDFLAGS = -pie $(HARDEN_LD)
 LDLIBS = -lpthread -ldl -lm
 
+# The same code, compiled with other knowledge.
+RELEASES = release train pgo
+
 # _FORTIFY_SOURCE hides calls from the sanitizers.
-ifeq ($(FLAVOUR),release)
+ifneq ($(filter $(RELEASES),$(FLAVOUR)),)
 CFLAGS += $(HARDEN)
 endif
 
 # jemalloc replaces malloc, and so do the sanitizers: one or the other.  Its
 # operator new is in an object of its own, which nothing pulls in, so C++'s
 # library is not needed.
-ifneq ($(filter release debug cov,$(FLAVOUR)),)
+ifneq ($(filter $(RELEASES) debug cov,$(FLAVOUR)),)
 JEMALLOC = -l:libjemalloc_pic.a
 $(O)/core/mem.o: private CPPFLAGS += -DSHOAL_JEMALLOC
 endif
@@ -140,7 +146,7 @@ $(O)/tests/fuzz/ws_inflate.o $(O)/tests/fuzz/seeds.o: \
 $(O)/core/main.o: private CPPFLAGS += -DVERSION='"$(VERSION)"'
 
 # Allocations fail where a test wants it, but never in what is installed.
-ifneq ($(FLAVOUR),release)
+ifeq ($(filter $(RELEASES),$(FLAVOUR)),)
 CPPFLAGS += -DSHOAL_MEM_FAULTS
 endif
 
@@ -356,6 +362,17 @@ demo:				## serve the example on http://127.0.0.1:8000
 bench: $(SHOAL)			## measure beside the kernel's floor and peers
 	$(PYTHON) tools/bench/run --shoal $(SHOAL) --python $(PYTHON) $(ARGS)
 
+# The counts lie beside the objects that they are of, and gcc looks for them
+# there: they are copied from one flavour's folder to the other's.
+pgo:				## build/pgo/shoal, with gcc, trained by tools/bench
+	+@$(step) all FLAVOUR=train
+	@find build/train -name '*.gcda' -delete
+	$(PYTHON) tools/bench/train build/train/shoal
+	@rm -rf build/pgo && mkdir -p build/pgo
+	@cd build/train && find . -name '*.gcda' | tar cf - -T - | \
+		tar xf - -C ../pgo
+	+@$(step) all FLAVOUR=pgo
+
 # Builds nothing: under sudo another Python might be found.
 install:			## copy the binary to $(DESTDIR)$(PREFIX)/bin
 	@test -x $(SHOAL) || { echo 'run "make" first' >&2; false; }
@@ -375,4 +392,4 @@ help:				## print this
 
 .PHONY: all unit unit-core coverage cover-e2e fuzz fuzzers soak soak-short \
 	e2e suite autobahn check test model loom matrix style listed hdrs deps \
-	demo bench install uninstall clean help FORCE
+	demo bench pgo install uninstall clean help FORCE

@@ -11,12 +11,19 @@ BINDIR = $(PREFIX)/bin
 # asan     address and undefined behaviour sanitizers, the C library's malloc
 # tsan     thread sanitizer, the C library's malloc
 # cov      counts which lines run ("make coverage")
+# train    counts which way the branches go, for "make pgo" (gcc)
+# pgo      release, as "make pgo" makes it of those counts
 # fuzz     what "make fuzz" builds: clang's libFuzzer, sanitizers as in asan
 FLAVOUR = release
 
 # The Python to embed.  Empty: the newest of 3.14, 3.13 and 3.12 that has
 # headers and an embeddable library (tools/findpython says where it looks).
 PYTHON =
+
+# 1: libpython is in the binary, where that Python has a static one of code that
+# may lie anywhere (pyenv's; Debian's may not).  Faster by what the calls into a
+# shared library cost.
+STATIC_PYTHON =
 
 CC = cc
 
@@ -25,6 +32,11 @@ CC = cc
 WERROR =
 
 OPT_release = -O2 -g -DNDEBUG
+OPT_train   = $(OPT_release) -fprofile-generate -fprofile-update=atomic
+# -w: it says which functions the training did not reach, and no more; release
+# is the same code with its warnings.
+OPT_pgo     = $(OPT_release) -fprofile-use -fprofile-partial-training \
+	-flto=auto -w
 OPT_debug   = -O1 -g
 OPT_asan    = -O1 -g -fsanitize=address,undefined \
 	-fno-sanitize-recover=undefined -fno-omit-frame-pointer

@@ -80,6 +80,33 @@ def test_two_shards_are_compared_where_it_says_something():
         LOADS["asgi-plain"], 80)))
 
 
+# ---- training
+
+@pytest.mark.parametrize("text, said", [
+    ("exit 7", "ended with 7"),
+    # Answers, and is killed, or ends badly: counts are lost.
+    ('exec "$PYTHON" -c "$SERVER" "$2"', "it ended with 3"),
+])
+def test_training_wants_answers_and_a_good_end(tmp_path, text, said):
+    shoal = tmp_path / "shoal"
+    shoal.write_text("#!/bin/sh\n" + text + "\n")
+    shoal.chmod(0o755)
+    wrk = tmp_path / "wrk"
+    wrk.write_text("#!/bin/sh\necho 'detail %s'\n" % json.dumps(
+        {name: 1 for name in ("requests", "seconds", "p50", "p99", "p999",
+                              "max")} | {"errors": {"status": 0}}))
+    wrk.chmod(0o755)
+    server = ("import os, signal\nsignal.signal(signal.SIGTERM, "
+              "lambda *_: os._exit(3))\n" + SERVER % (0, rows.PLAIN))
+    done = subprocess.run(
+        [sys.executable, BENCH / "train", shoal], text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        env={**os.environ, "PYTHON": sys.executable, "SERVER": server,
+             "PATH": f"{tmp_path}:{os.environ['PATH']}"})
+    assert done.returncode == 1
+    assert said in done.stdout
+
+
 # ---- figures
 
 def test_figures_are_the_medians_of_the_quiet_bursts():

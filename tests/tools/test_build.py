@@ -22,6 +22,39 @@ def run(*command, **more):
                           **more)
 
 
+# ---- pyflags
+
+def pyflags(folder, *options):
+    """Of a Python whose static library is said to be in that folder."""
+    (folder / "sitecustomize.py").write_text(
+        "import sysconfig\nget = sysconfig.get_config_var\n"
+        "said = {'LIBDIR': %r, 'LIBPL': %r, 'LIBRARY': 'libfake.a',\n"
+        "        'LDLIBRARY': 'libfake.so', 'LDVERSION': 'FAKE'}\n"
+        "sysconfig.get_config_var = lambda n: said.get(n) or get(n)\n"
+        % (str(folder), str(folder)))
+    return run(sys.executable, TOOLS / "pyflags", *options,
+               env={**os.environ, "PYTHONPATH": str(folder)})
+
+
+def test_pyflags_takes_the_static_library_where_it_is_asked_to(tmp_path):
+    (tmp_path / "libfake.so").touch()
+    (tmp_path / "libfake.a").touch()
+    shared = pyflags(tmp_path).stdout.split()
+    assert "-lpythonFAKE" in shared and "-Wl,--whole-archive" not in shared
+    static = pyflags(tmp_path, "--static").stdout.split()
+    assert "-lpythonFAKE" not in static
+    at = static.index("-Wl,--whole-archive")
+    assert static[at + 1] == str(tmp_path / "libfake.a")
+
+
+def test_pyflags_says_that_there_is_no_static_library(tmp_path):
+    (tmp_path / "libfake.so").touch()
+    assert pyflags(tmp_path).returncode == 0
+    done = pyflags(tmp_path, "--static")
+    assert done.returncode == 1
+    assert "has no libfake.a" in done.stdout
+
+
 # ---- embed
 
 def test_embed_keeps_every_byte(tmp_path):

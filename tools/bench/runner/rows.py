@@ -149,12 +149,17 @@ def installed(name):
     return lambda place: place.venv / "bin" / name
 
 
+PLAIN_ONES = tuple(f"{interface}-plain" for interface in ALL)
+
 SERVERS = (
     Server("floor", ALL, lambda place: place.floor, floor_options),
     Server("shoal", ALL, lambda place: place.shoal, shoal_options(1)),
     # On both CPUs, of which the load takes its part.
     Server("shoal-2", ALL, lambda place: place.shoal, shoal_options(2),
-           workers=2, only=("asgi-plain", "wsgi-plain", "rsgi-plain")),
+           workers=2, only=PLAIN_ONES),
+    # What "make pgo" made beside it.
+    Server("shoal-pgo", ALL, lambda place: place.shoal.parent / "pgo/shoal",
+           shoal_options(1), only=PLAIN_ONES),
     Server("granian", ALL, installed("granian"), granian_options, "granian"),
     Server("uvicorn", ("asgi",), installed("uvicorn"), uvicorn_options,
            "uvicorn"),
