@@ -32,7 +32,8 @@ PROTO = proto/field.c proto/h1.c proto/h1_in.c proto/h1_out.c proto/head.c \
 	proto/utf8.c proto/ws.c proto/ws_deflate.c proto/ws_shake.c \
 	proto/wsock.c
 
-INTERP = interp/aloop.c interp/aloop_handle.c interp/aloop_ready.c \
+INTERP = interp/aloop.c interp/aloop_conn.c interp/aloop_handle.c \
+	interp/aloop_ready.c \
 	interp/aloop_sel.c interp/aloop_turn.c interp/asgi.c \
 	interp/asgi_send.c interp/asgi_ws.c interp/channel.c \
 	interp/check.c interp/exc.c interp/feed.c interp/flow.c \

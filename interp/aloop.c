@@ -600,7 +600,9 @@ make_types(struct aloop_state *al, PyObject *module)
 	    &loop_spec, NULL);
 	if (!al->ready_type || !al->loop_type)
 		return -1;
-	return handle_add_types(al, module);
+	if (handle_add_types(al, module) == -1)
+		return -1;
+	return aloop_conn_add_type(al, module);
 }
 
 /* Not before it is needed: asyncio takes long to import. */

@@ -3,9 +3,10 @@
  * The shard's turn inside asyncio: an event loop in C, under asyncio's own.
  *
  * loop.py derives from _shoal.EventLoop and asyncio.SelectorEventLoop, in this
- * order: what is frequent (call_soon, timers, handles, the turn) is here, and
- * all else (transports, servers, DNS, subprocesses, pipes, debug mode) is
- * asyncio's, on the attributes that it knows: _ready, _scheduled, _stopping...
+ * order: what is frequent (call_soon, timers, handles, the turn, what comes and
+ * goes on TCP connections) is here, and all else (servers, DNS, subprocesses,
+ * pipes, debug mode) is asyncio's, on the attributes that it knows: _ready,
+ * _scheduled, _stopping...
  *
  * run_forever() runs whole turns of the shard (shard.h) in C, and enters Python
  * only for what a request or a callback has to do.  So a request that needs

@@ -13,6 +13,7 @@
 
 #include "interp/aloop.h"
 
+struct aloop_conn;
 struct ready;
 struct selector;
 
@@ -65,6 +66,7 @@ struct aloop_state {
 	PyTypeObject *future_type;	/* asyncio.Future */
 	PyTypeObject *loop_type;	/* _shoal.EventLoop */
 	PyObject *selector_loop;	/* asyncio.SelectorEventLoop */
+	struct aloop_conn *conn;	/* aloop_conn.c's */
 	PyObject *no_args;		/* () */
 	PyObject *kw_context;		/* ("context",) as last seen */
 	struct {
@@ -121,6 +123,11 @@ struct selector *aloop_selector(const struct aloop *l);
 
 PyObject *aloop_run_once(PyObject *self, PyObject *unused);
 PyObject *aloop_run_forever(PyObject *self, PyObject *unused);
+
+/* ---- aloop_conn.c ---- */
+
+/* Adds _shoal.SocketTransport to the module; -1 with an exception. */
+int aloop_conn_add_type(struct aloop_state *al, PyObject *module);
 
 /* ---- aloop_handle.c ---- */
 

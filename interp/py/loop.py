@@ -8,9 +8,13 @@ Python, and works on the same attributes.
 import asyncio
 import inspect
 import sys
-from asyncio import format_helpers
+from asyncio import format_helpers, selector_events, sslproto
 
 import _shoal
+
+
+# This makes SocketTransport's type, too.
+BASE = _shoal.event_loop()
 
 
 class KeysByFd(dict):
@@ -39,7 +43,7 @@ def describe(handle, loop):
 def derive(base):
     """The class of asyncio *base* with its frequent part in C."""
 
-    class EventLoop(_shoal.event_loop(), base):
+    class EventLoop(BASE, base):
         def _callback_failed(self, handle, error):
             """What asyncio.Handle does with an exception."""
             context = {"message": f"Exception in callback {describe(handle, self)}",
@@ -50,6 +54,40 @@ def derive(base):
 
     EventLoop.__name__ = EventLoop.__qualname__ = base.__name__
     return EventLoop
+
+
+class SocketTransport(_shoal.SocketTransport, selector_events._SelectorSocketTransport):
+    """asyncio's transport for TCP with its frequent part in C (interp/aloop_conn.c)."""
+
+    __slots__ = ("_sock", "_protocol", "_buffer", "_conn_lost", "_eof", "_empty_waiter",
+                 "_read_ready_cb")
+
+    def __init__(self, *args, **kwargs):
+        self._sock = None
+        super().__init__(*args, **kwargs)
+
+    def _write_rest(self, data, sent):
+        """What asyncio's write() does with what the socket does not take."""
+        self._loop._add_writer(self._sock_fd, self._write_ready)
+        self._buffer.append(memoryview(data).cast("B")[sent:])
+        self._maybe_pause_protocol()
+
+
+class Sockets:
+    """The transports that a loop makes."""
+
+    def _make_socket_transport(self, sock, protocol, waiter=None, *, extra=None, server=None):
+        self._ensure_fd_no_transport(sock)
+        return SocketTransport(self, sock, protocol, waiter, extra, server)
+
+    def _make_ssl_transport(self, rawsock, protocol, sslcontext, waiter=None, *,
+                            server_side=False, server_hostname=None, extra=None, server=None,
+                            **timeouts):
+        self._ensure_fd_no_transport(rawsock)
+        tls = sslproto.SSLProtocol(self, protocol, sslcontext, waiter, server_side,
+                                   server_hostname, **timeouts)
+        SocketTransport(self, rawsock, tls, extra=extra, server=server)
+        return tls._app_transport
 
 
 class Signals:
@@ -75,7 +113,7 @@ class Signals:
         return super().remove_signal_handler(sig)
 
 
-class Loop(Signals, derive(asyncio.SelectorEventLoop)):
+class Loop(Signals, Sockets, derive(asyncio.SelectorEventLoop)):
     """asyncio's loop for Unix, which runs the shard's turns."""
 
     def __init__(self):

@@ -28,7 +28,7 @@ ours = _shoal.embedded("loop")
 def derive_unix(base):
     """A Unix event loop; a selector made by a test's mock is used as it is."""
 
-    class Unix(ours.Signals, ours.derive(base)):
+    class Unix(ours.Signals, ours.Sockets, ours.derive(base)):
         def __new__(cls, *args):
             # Only the shard's thread may wait at its epoll.
             if threading.get_ident() != SHARD_THREAD:

@@ -31,23 +31,24 @@ def socketify(app, port):
 
 def start_redis():
     """A server of its own, in this session and so in the measured tree; the
-    bench ends whoever is in it."""
+    bench ends whoever is in it.  Its port and process."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    subprocess.Popen(["redis-server", "--bind", "127.0.0.1", "--port",
-                      str(port), "--save", "", "--appendonly", "no"],
-                     stdout=subprocess.DEVNULL)
+    redis = subprocess.Popen(["redis-server", "--bind", "127.0.0.1", "--port",
+                              str(port), "--save", "", "--appendonly",
+                              "no"],
+                             stdout=subprocess.DEVNULL)
     for _ in range(100):
         with socket.socket() as client:
             if client.connect_ex(("127.0.0.1", port)) == 0:
-                return port
+                return port, redis
         time.sleep(0.05)
     sys.exit("redis-server does not start")
 
 
 def uvicorn_with_redis(target, port, *options):
-    os.environ["REDIS_PORT"] = str(start_redis())
+    os.environ["REDIS_PORT"] = str(start_redis()[0])
     os.execv(sys.executable, [sys.executable, "-m", "uvicorn", "--port",
                               str(port), *options, target])
 

@@ -8,9 +8,8 @@ difference of two counts is the operation's and nothing else's.
 """
 
 import asyncio
-import gc
-import os
-import sys
+
+import ops
 
 #: Callbacks that are ready in one turn.
 BATCH = 100
@@ -79,23 +78,4 @@ def call_later_cancel(loop, count):
 OPERATIONS = [turn, call_soon, await_future, sleep_0, call_later_cancel]
 
 
-def run(loop, name, count):
-    asyncio.set_event_loop(loop)
-    gc.disable()
-    globals()[name](loop, int(count))
-    asyncio.set_event_loop(None)
-    loop.close()
-
-
-if "LOOPOPS" in os.environ:
-    import _shoal
-
-    run(_shoal.embedded("loop").Loop(), *os.environ["LOOPOPS"].split())
-    # There is nothing to serve: the server ends, and says that it was told so.
-    os._exit(0)
-elif __name__ == "__main__":
-    if sys.argv[1] == "uvloop":
-        import uvloop as module
-    else:
-        module = asyncio
-    run(module.new_event_loop(), *sys.argv[2:])
+ops.start(__name__, OPERATIONS)
