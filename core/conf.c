@@ -189,6 +189,9 @@ take_arg(struct parse *p, const struct opt_found *f, const char *value,
 		       set(p, f, f->how + 1);
 	if (value)
 		return set(p, f, value);
+	if (!opt_takes_value(f->o) && !f->no && a->at < a->n &&
+	    opt_spelling(f->o, a->v[a->at]))
+		return set(p, f, a->v[a->at++]);
 	if (!opt_takes_value(f->o))
 		return set(p, f, f->no ? "off" : "on");
 	if (a->at < a->n && strncmp(a->v[a->at], "--", 2) != 0)
@@ -211,6 +214,16 @@ take_long(struct parse *p, const char *arg, struct args *a)
 	return take_arg(p, &f, eq ? eq + 1 : NULL, a);
 }
 
+static int
+fail_letter(struct parse *p, const char *arg)
+{
+	const char *instead = conf_absent_letter(*arg);
+
+	if (instead)
+		return fail(p, "-%c is not there: %s", *arg, instead);
+	return fail(p, "no such option: -%.1s; see shoal --help", arg);
+}
+
 /* "-w 4" and "-w4"; letters without a value may stand together. */
 static int
 take_short(struct parse *p, const char *arg, struct args *a)
@@ -221,8 +234,7 @@ take_short(struct parse *p, const char *arg, struct args *a)
 	while (!err && *++arg) {
 		f.o = opt_lettered(*arg);
 		if (!f.o)
-			return fail(p, "no such option: -%.1s; see shoal "
-			            "--help", arg);
+			return fail_letter(p, arg);
 		snprintf(f.shown, sizeof(f.shown), "-%c", *arg);
 		if (opt_takes_value(f.o))
 			return take_arg(p, &f, arg[1] ? arg + 1 : NULL, a);

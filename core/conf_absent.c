@@ -35,12 +35,22 @@ static const struct absent {
 	    "and containers want it; a shell's & does the rest" },
 	{ "user", false, USER },
 	{ "group", false, USER },
+	{ "fd", false, "a socket that is open already is not taken over; "
+	    "--bind says where to listen" },
 	{ "static-path-", true, "the application serves its files, or the "
 	    "proxy in front" },
 	{ "config", false, "options stand on the command line, or in SHOAL_ "
 	    "variables" },
 	{ "metrics", true, "the server counts nothing yet that could be read" },
 	{ "statsd-", true, "the server counts nothing yet that could be sent" },
+};
+
+/* Their short forms. */
+static const struct {
+	char letter;
+	const char *name;
+} letters[] = {
+	{ 'D', "daemon" }, { 'u', "user" }, { 'g', "group" }, { 'c', "config" },
 };
 
 static bool
@@ -62,6 +72,15 @@ conf_absent(struct str name)
 	for (unsigned i = 0; i < ARRAY_LEN(absent); i++)
 		if (is_it(&absent[i], name))
 			return absent[i].instead;
+	return NULL;
+}
+
+const char *
+conf_absent_letter(char letter)
+{
+	for (unsigned i = 0; i < ARRAY_LEN(letters); i++)
+		if (letters[i].letter == letter)
+			return conf_absent(str_of(letters[i].name));
 	return NULL;
 }
 

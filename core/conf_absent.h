@@ -11,6 +11,8 @@
 
 /* What to do instead of --<name>; NULL: nobody has such an option. */
 const char *conf_absent(struct str name);
+/* The same of -<letter>. */
+const char *conf_absent_letter(char letter);
 
 /* The <i>th name that is known here, or a name's beginning; NULL: no more. */
 const char *conf_absent_at(unsigned i);

@@ -170,12 +170,34 @@ opt_print_accepted(const struct opt *o, const char *how, char *buf,
 	}
 }
 
+const char *
+opt_spelling(const struct opt *o, const char *s)
+{
+	static const struct {
+		const char *name;
+		const char *word;
+		const char *means;
+	} spellings[] = {
+#define S(n, w, m) { #n, w, m },
+		SPELLINGS(S)
+#undef S
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(spellings); i++)
+		if (strcmp(o->name, spellings[i].name) == 0 &&
+		    strcmp(s, spellings[i].word) == 0)
+			return spellings[i].means;
+	return NULL;
+}
+
 static int
-parse_flag(const char *s, int64_t *n)
+parse_flag(const struct opt *o, const char *s, int64_t *n)
 {
 	static const char *const on[] = { "on", "true", "yes", "1" };
 	static const char *const off[] = { "off", "false", "no", "0" };
+	const char *means = opt_spelling(o, s);
 
+	s = means ? means : s;
 	for (size_t i = 0; i < ARRAY_LEN(on); i++) {
 		*n = strcasecmp(s, on[i]) == 0;
 		if (*n || strcasecmp(s, off[i]) == 0)
@@ -216,7 +238,7 @@ opt_number(const struct opt *o, const char *how, const char *s, int64_t *n)
 	int err;
 
 	if (o->type == OPT_FLAG)
-		return parse_flag(s, n);
+		return parse_flag(o, s, n);
 	if (o->type == OPT_ENUM)
 		return parse_word(o->words, s, n);
 	if (o->type == OPT_COUNT) {

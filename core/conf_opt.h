@@ -117,6 +117,9 @@ void opt_print_accepted(const struct opt *o, const char *how, char *buf,
 
 /* The first word of an ENUM's value. */
 const char *opt_word(const struct opt *o, int value);
+
+/* "on" or "off", where <s> is another server's word for it; else NULL. */
+const char *opt_spelling(const struct opt *o, const char *s);
 /* The words of an ENUM that are advertised. */
 void opt_print_words(const struct opt *o, const char *between, char *buf,
                      size_t size);

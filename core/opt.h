@@ -247,6 +247,8 @@ X(IGNORED, log_config, 0, NULL, 0, 0, NULL, \
   "the log is not Python's; the application sets up its own") \
 X(IGNORED_FLAG, capture_output, 0, NULL, 0, 0, NULL, \
   "the application's output goes where Shoal's does") \
+X(IGNORED_FLAG, enable_stdio_inheritance, 'R', NULL, 0, 0, NULL, \
+  "the application's output goes where Shoal's does") \
 X(IGNORED_FLAG, reuse_port, 0, NULL, 0, 0, NULL, \
   "each shard has a socket of its own anyway") \
 X(IGNORED, worker_tmp_dir, 0, NULL, 0, 0, NULL, \
@@ -284,6 +286,17 @@ A(check_config, check, "") \
 A(raw_env, env, "") \
 A(pid, pid_file, "") \
 A(name, process_name, "")
+
+/*
+ * S(option, word, means): what another server has as words and Shoal as a
+ * FLAG, which then takes them, also as the next word of the command line.
+ */
+#define SPELLINGS(S) \
+S(ws, "auto", "on") \
+S(ws, "websockets", "on") \
+S(ws, "websockets-sansio", "on") \
+S(ws, "wsproto", "on") \
+S(ws, "none", "off")
 
 /*
  * V(variable, option): Granian's variables whose names are not its options';

@@ -280,7 +280,32 @@ what_other_servers_do_is_refused_with_advice(void)
 	refused("a --daemon", "", "--daemon", "foreground");
 	refused("a --daemonx", "", "--daemonx", "--help");
 	refused("a --user=u", "", "--user", "setpriv");
+	refused("a --fd 3", "", "--fd", "--bind");
+	refused("-D a", "", "-D", "foreground");
+	refused("-c gunicorn.conf.py a", "", "-c", "SHOAL_");
+	refused("-w4g http a", "", "-w", "4g");
+	refused("-u http -g http a", "", "-u", "setpriv");
 	refused("a --max-requests-jitter 3", "", "jitter", "HUP");
+}
+
+/* Uvicorn's words for WebSocket, where Shoal has a switch. */
+static void
+a_switch_takes_another_servers_words(void)
+{
+	OK(parse("--ws websockets m:a", "") == 0 && c.ws);
+	OK_STR(c.app, "m:a");
+	OK(parse("--ws none m:a", "") == 0 && !c.ws);
+	OK(parse("m:a --ws=none", "") == 0 && !c.ws);
+	OK(parse("m:a --no-ws", "") == 0 && !c.ws);
+	OK(parse("m:a --ws", "") == 0 && c.ws);
+	OK(parse("m:a", "SHOAL_WS=none") == 0 && !c.ws);
+	OK(parse("--ws m:a", "") == 0 && c.ws);
+	OK_STR(c.app, "m:a");
+	OK(parse("--no-ws auto", "") == 0 && !c.ws);
+	OK_STR(c.app, "auto");
+	refused("m:a --ws=maybe", "", "--ws", "on or off");
+	refused("m:a --log=none", "", "--log", "on or off");
+	refused("m:a --log none", "", "none", "m:a");
 }
 
 static void
@@ -690,6 +715,7 @@ tests(void)
 	T(the_command_line_wins_over_the_environment);
 	T(a_platforms_port_is_for_all_addresses);
 	T(fields_of_responses_are_checked_and_made_ready);
+	T(a_switch_takes_another_servers_words);
 	T(what_other_servers_do_is_refused_with_advice);
 	T(an_empty_variable_is_no_variable);
 	T(variables_that_others_set_do_no_harm);
