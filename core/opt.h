@@ -92,7 +92,8 @@ X(USEC, turn_budget, 0, "1ms", 50, 1000000, NULL, \
   "a shard runs Python this long before it looks at its sockets again") \
 X(ENUM, gc, 0, "auto", 0, 0, NULL, \
   "Python's cyclic collector; auto: what start-up made is left out of it, it " \
-  "runs more seldom, and rather while the shard is idle; python: as it is") \
+  "looks at little at once, and at all seldom and rather while the shard is " \
+  "idle; python: as it is") \
 X(COUNT, max_connections, 0, "auto", 1, 10000000, NULL, \
   "open connections, a shard; auto: what the descriptor limit allows") \
 X(INT, max_connections_per_peer, 0, "0", 0, 10000000, NULL, \

@@ -40,9 +40,10 @@ FAILURE_WAIT = 2
 UNTOLD = (__file__, "<frozen importlib._bootstrap")
 #: What refused this interpreter: modules, by name, and calls.
 REFUSED = []
-#: Container objects made and not freed before the cyclic collector looks at them:
-#: a pause of a quarter of a millisecond (tools/bench/results/gc.md).
-GC_THRESHOLD = 10_000
+#: When the cyclic collector looks at what is young, at what has survived that, and at
+#: all: pauses of a fifth of a millisecond and of two, and all seldom
+#: (tools/bench/results/gc.md).
+GC_THRESHOLDS = (1000, 10, 100)
 #: Modules of the library that refuse, and that an application may want for itself.  The
 #: library does without them, as it does without the others that refuse.
 WANTED = ("faulthandler", "_tracemalloc")
@@ -610,13 +611,16 @@ def tame_gc():
         return None
     gc.collect()
     gc.freeze()
-    gc.set_threshold(GC_THRESHOLD, *GC_DEFAULT[1:])
+    # Without a third threshold it is incremental, and has a pace of its own.
+    if GC_DEFAULT[2]:
+        gc.set_threshold(*GC_THRESHOLDS)
+    halfway = gc.get_threshold()[2] / 2
 
     def collect(thorough):
         # A full collection is worth its time when Python's own is half way due.
         if not thorough:
             gc.collect(1)
-        elif 2 * gc.get_count()[2] >= GC_DEFAULT[2]:
+        elif gc.get_count()[2] >= halfway:
             gc.collect()
 
     return collect
