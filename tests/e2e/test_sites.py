@@ -30,20 +30,21 @@ GROWTH_KIB = 64 << 10
 
 FORM = [("Content-Type", "application/x-www-form-urlencoded")]
 
-# name: (application, what it cannot do)
+# name: (application, what it cannot do, what refuses an interpreter a shard)
 SITES = {
-    "django-asgi": ("site_django.asgi", {"ranges"}),
-    "django-wsgi": ("site_django.wsgi", {"ranges"}),
-    "flask": ("site_flask:wsgi", {"patient", "thread"}),
-    "bottle": ("site_bottle:wsgi", {"patient", "thread"}),
-    "starlette": ("site_starlette:asgi", set()),
-    "fastapi": ("site_fastapi:asgi", set()),
-    "quart": ("site_quart:asgi", set()),
-    "litestar": ("site_litestar:asgi", {"ranges"}),
-    "falcon-wsgi": ("site_falcon:wsgi", {"patient", "thread"}),
-    "falcon-asgi": ("site_falcon:asgi", set()),
-    "blacksheep": ("site_blacksheep:asgi", {"ranges"}),
-    "emmett": ("site_emmett:rsgi", set()),
+    "django-asgi": ("site_django.asgi", {"ranges"}, None),
+    "django-wsgi": ("site_django.wsgi", {"ranges"}, None),
+    "flask": ("site_flask:wsgi", {"patient", "thread"}, None),
+    "bottle": ("site_bottle:wsgi", {"patient", "thread"}, None),
+    "starlette": ("site_starlette:asgi", set(), None),
+    "quart": ("site_quart:asgi", set(), None),
+    "falcon-wsgi": ("site_falcon:wsgi", {"patient", "thread"},
+        "falcon.cyutil"),
+    "falcon-asgi": ("site_falcon:asgi", set(), "falcon.cyutil"),
+    "fastapi": ("site_fastapi:asgi", set(), "pydantic_core"),
+    "litestar": ("site_litestar:asgi", {"ranges"}, "msgspec"),
+    "blacksheep": ("site_blacksheep:asgi", {"ranges"}, "blacksheep"),
+    "emmett": ("site_emmett:rsgi", set(), "pendulum"),
 }
 # Where their file is served.
 FILE_PATHS = {"falcon-wsgi": "/static/file.bin",
@@ -75,7 +76,7 @@ def site(tmp_path):
         "<p>{{=name.upper()}}{{for i in items:}} {{=i}}{{pass}}</p>\n")
 
     def make(name, *options, **more):
-        app, _ = SITES[name]
+        app = SITES[name][0]
         if name == "emmett" and not importlib.util.find_spec("emmett"):
             pytest.skip("emmett does not run on this Python")
         if name.startswith("django"):
@@ -85,8 +86,17 @@ def site(tmp_path):
     return make
 
 
-def able(task):
-    return [name for name, (_, cannot) in SITES.items() if task not in cannot]
+def chosen(name):
+    """Where auto puts it."""
+    return "process" if shoal.MINOR < (3, 13) or SITES[name][2] else "interp"
+
+
+def places(*tasks):
+    """Sites that can do all of it, by themselves and wherever else they load."""
+    return pytest.mark.parametrize("name, where", [(name, where)
+        for name, (_, cannot, _) in SITES.items() if not cannot & {*tasks}
+        for where in ("auto", "process")
+        if where == "auto" or chosen(name) == "interp"])
 
 
 def cookies_of(got):
@@ -113,9 +123,35 @@ def memory_peak(pids):
 
 
 @pytest.mark.parametrize("name", SITES)
-def test_people_log_in(site, name):
-    """A session by cookie, on whichever shard the next request falls."""
+def test_auto_chooses_and_says_why(site, name):
     with site(name, workers=2) as server:
+        assert server.get("/me").status == 401
+        isolation = chosen(name)
+        assert server.logged(r"\(2 shards, isolation %s\)" % isolation), \
+            server.log
+        assert len(server.children()) == (2 if isolation == "process" else 1)
+        if shoal.MINOR < (3, 13):
+            assert server.logged("Python 3.12"), server.log
+        elif isolation == "process":
+            assert server.logged(r"%s\S*: does not support an interpreter a "
+                "shard; starting again" % SITES[name][2]), server.log
+
+
+def test_the_readme_says_the_same():
+    rows = re.findall(r"^\| (\w[\w, ]+) \| `(interp|process)` \| (?:`(\S+)`)?",
+        (ROOT / "README.md").read_text(), re.M)
+    said = {name: (isolation, refusing or None)
+        for names, isolation, refusing in rows
+        for name in names.lower().split(", ")}
+    assert said == {name.partition("-")[0]:
+        ("process" if refusing else "interp", refusing)
+        for name, (_, _, refusing) in SITES.items()}
+
+
+@places()
+def test_people_log_in(site, name, where):
+    """A session by cookie, on whichever shard the next request falls."""
+    with site(name, "--isolation", where, workers=2) as server:
         form = {"user": "ann", "password": "wrong"}
         got = server.post("/login", urlencode(form).encode(), FORM)
         assert got.status == 401, got
@@ -133,11 +169,11 @@ def test_people_log_in(site, name):
         assert server.get("/me").status == 401
 
 
-@pytest.mark.parametrize("name", SITES)
-def test_fifty_megabytes_come_in(site, name):
+@places()
+def test_fifty_megabytes_come_in(site, name, where):
     # Their files wait for the garbage collector.
     slack = {"bottle": 4, "emmett": 2}.get(name, 0)
-    with site(name, slack=slack) as server:
+    with site(name, "--isolation", where, slack=slack) as server:
         data = MEGABYTE * UPLOAD
         headers, body = multipart("big.bin", data)
         with server.connect(limit=4 * shoal.LIMIT) as c:
@@ -148,9 +184,9 @@ def test_fifty_megabytes_come_in(site, name):
                     "sha256": hashlib.sha256(data).hexdigest()}
 
 
-@pytest.mark.parametrize("name", SITES)
-def test_a_gigabyte_goes_out_in_bounded_memory(site, name):
-    with site(name) as server:
+@places()
+def test_a_gigabyte_goes_out_in_bounded_memory(site, name, where):
+    with site(name, "--isolation", where) as server:
         host, port = server.address()
         # What is made once is made now.
         assert len(server.get("/large?mb=1").body) == 1 << 20
@@ -167,13 +203,13 @@ def test_a_gigabyte_goes_out_in_bounded_memory(site, name):
         assert grown < GROWTH_KIB, "grown by %d KiB" % grown
 
 
-@pytest.mark.parametrize("name", SITES)
-def test_a_file_is_downloaded(site, name):
+@places()
+def test_a_file_is_downloaded(site, name, where):
     path = FILE_PATHS.get(name, "/file")
-    with site(name) as server, server.connect() as c:
+    with site(name, "--isolation", where) as server, server.connect() as c:
         got = c.get(path)
         assert (got.status, got.body) == (200, FILE)
-        if name in able("ranges"):
+        if "ranges" not in SITES[name][1]:
             for first, last in ((0, 0), (1000, 250_000), (299_999, 299_999)):
                 got = c.get(path, [("Range", "bytes=%d-%d" % (first, last))])
                 assert got.status == 206, got
@@ -186,25 +222,25 @@ def test_a_file_is_downloaded(site, name):
         assert (got.status, got.body) == (200, FILE)
 
 
-@pytest.mark.parametrize("name", able("patient"))
-def test_a_wait_is_ended_by_its_timeout(site, name):
-    with site(name) as server, server.connect() as c:
+@places("patient")
+def test_a_wait_is_ended_by_its_timeout(site, name, where):
+    with site(name, "--isolation", where) as server, server.connect() as c:
         for _ in range(3):
             assert c.get("/patient").status == 504
 
 
-@pytest.mark.parametrize("name", able("thread"))
-def test_work_goes_to_a_thread(site, name):
-    with site(name) as server, server.connect() as c:
+@places("thread")
+def test_work_goes_to_a_thread(site, name, where):
+    with site(name, "--isolation", where) as server, server.connect() as c:
         for _ in range(3):
             assert c.get("/thread").json() == {"sum": 499500}
 
 
-@pytest.mark.parametrize("name", SITES)
-def test_a_client_that_leaves_ends_the_stream(site, tmp_path, name):
+@places()
+def test_a_client_that_leaves_ends_the_stream(site, tmp_path, name, where):
     """The application's generator is closed, and no error is logged."""
     events = shoal.Events(tmp_path / "events")
-    with site(name) as server:
+    with site(name, "--isolation", where) as server:
         for i in range(2):
             with server.connect(rcvbuf=4096) as c:
                 c.request("GET", "/endless")
