@@ -105,19 +105,29 @@ is_open(const struct aloop_conn *a, PyObject *self)
 	    has(a, self, SLOT_loop) && has(a, self, SLOT_protocol);
 }
 
+/* One with methods of its own is left to asyncio. */
+static bool
+has_ordinary_socket(const struct aloop_conn *a, PyObject *self)
+{
+	PyObject *sock = get(a, self, SLOT_sock);
+
+	return sock && Py_TYPE(sock) == a->socket_type;
+}
+
 /*
- * The descriptor of an ordinary socket; -1: it is none.  It is asked for each
- * time: who closes the socket himself must not be given another's bytes.
+ * The descriptor of an ordinary socket; -1: it is none, or closed.  It is asked
+ * for each time: who closes the socket himself must not be given another's
+ * bytes.
  */
 static int
 descriptor(const struct aloop_conn *a, PyObject *self)
 {
-	PyObject *sock = get(a, self, SLOT_sock), *n;
+	PyObject *n;
 	int fd;
 
-	if (!sock || Py_TYPE(sock) != a->socket_type)
+	if (!has_ordinary_socket(a, self))
 		return -1;
-	n = PyObject_CallMethodNoArgs(sock, a->s.fileno);
+	n = PyObject_CallMethodNoArgs(get(a, self, SLOT_sock), a->s.fileno);
 	fd = n ? (int)PyLong_AsLong(n) : -1;
 	Py_XDECREF(n);
 	PyErr_Clear();
@@ -272,17 +282,18 @@ static PyObject *
 conn_read_into(PyObject *self, PyObject *unused)
 {
 	struct aloop_conn *a = conn_of(self);
-	int fd = is_open(a, self) ? descriptor(a, self) : -1, err;
 	PyObject *protocol, *r = NULL;
 	Py_buffer room;
 	ssize_t k;
+	int err;
 
 	(void)unused;
-	if (fd == -1)
+	if (!is_open(a, self) || !has_ordinary_socket(a, self))
 		return PyObject_CallOneArg(a->stock.read_into, self);
 	protocol = Py_NewRef(get(a, self, SLOT_protocol));
 	if (get_room(a, self, protocol, &room, &r) == 0) {
-		k = recv(fd, room.buf, (size_t)room.len, MSG_DONTWAIT);
+		k = recv(descriptor(a, self), room.buf, (size_t)room.len,
+		    MSG_DONTWAIT);
 		err = errno;
 		PyBuffer_Release(&room);
 		if (k > 0)

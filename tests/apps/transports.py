@@ -376,6 +376,19 @@ async def who_closes_the_socket_writes_to_no_other(s):
 
 @check
 @scene
+async def who_closes_the_socket_gets_nothing(s):
+    def close(hint):
+        s.sock.close()
+        return bytearray(10)
+
+    await s.begin(Filled(s.events, close))
+    s.peer.send(b"astray")
+    await s.protocol.lost
+    assert s.events[-1] == ("lost", "OSError"), s.events
+
+
+@check
+@scene
 async def a_socket_with_methods_of_its_own(s):
     class Loud(socket.socket):
         def send(self, data, *args):
