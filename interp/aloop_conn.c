@@ -43,13 +43,15 @@
 	X(data_received, "data_received") \
 	X(get_buffer, "get_buffer") \
 	X(buffer_updated, "buffer_updated") \
+	X(join, "join") \
 	X(write_rest, "_write_rest")
 
 /* asyncio's own, for what is unusual: member, name. */
 #define STOCK(X) \
 	X(read, "_read_ready__data_received") \
 	X(read_into, "_read_ready__get_buffer") \
-	X(write, "write")
+	X(write, "write") \
+	X(writelines, "writelines")
 
 struct aloop_conn {
 	size_t place[8];		/* of each slot in an instance */
@@ -65,6 +67,7 @@ struct aloop_conn {
 	PyTypeObject *socket_type;	/* socket.socket */
 	PyObject *zero;
 	PyObject *minus_one;
+	PyObject *empty;		/* b"" */
 	char *scratch;			/* PIECE bytes, once there is a read */
 };
 
@@ -409,6 +412,45 @@ conn_write(PyObject *self, PyObject *data)
 	    "Fatal write error on socket transport");
 }
 
+/* Few enough bytes to be put together for one send. */
+static bool
+is_small(PyObject *list)
+{
+	PyObject *const *v;
+	size_t total = 0;
+	Py_ssize_t n;
+
+	if (!PyList_CheckExact(list) && !PyTuple_CheckExact(list))
+		return false;
+	v = PySequence_Fast_ITEMS(list);
+	n = PySequence_Fast_GET_SIZE(list);
+	for (Py_ssize_t i = 0; i < n; i++) {
+		if (!PyBytes_CheckExact(v[i]))
+			return false;
+		total += (size_t)PyBytes_GET_SIZE(v[i]);
+		if (total > LARGE)
+			return false;
+	}
+	return total > 0;
+}
+
+static PyObject *
+conn_writelines(PyObject *self, PyObject *list)
+{
+	struct aloop_conn *a = conn_of(self);
+	PyObject *data, *r;
+
+	if (!is_small(list) || !is_writable(a, self))
+		return PyObject_CallFunctionObjArgs(a->stock.writelines, self,
+		    list, NULL);
+	data = PyObject_CallMethodOneArg(a->empty, a->s.join, list);
+	if (!data)
+		return NULL;
+	r = conn_write(self, data);
+	Py_DECREF(data);
+	return r;
+}
+
 /* ---- type ---- */
 
 /*
@@ -445,6 +487,7 @@ conn_derived(PyObject *class, PyObject *unused)
 
 static PyMethodDef conn_methods[] = {
 	{ "write", conn_write, METH_O, NULL },
+	{ "writelines", conn_writelines, METH_O, NULL },
 	{ "_read_ready", conn_read_ready, METH_NOARGS, NULL },
 	{ "_read_ready__data_received", conn_read, METH_NOARGS, NULL },
 	{ "_read_ready__get_buffer", conn_read_into, METH_NOARGS, NULL },
@@ -506,7 +549,8 @@ aloop_conn_add_type(struct aloop_state *al, PyObject *module)
 #undef X
 	a->zero = PyLong_FromLong(0);
 	a->minus_one = PyLong_FromLong(-1);
-	if (!a->zero || !a->minus_one || find_stock(a) == -1)
+	a->empty = PyBytes_FromStringAndSize("", 0);
+	if (!a->zero || !a->minus_one || !a->empty || find_stock(a) == -1)
 		return -1;
 	a->type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &conn_spec,
 	    NULL);

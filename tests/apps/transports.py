@@ -190,6 +190,31 @@ async def what_cannot_be_written_is_refused(s):
 
 
 @check
+@scene(tcp=True)
+async def lines_are_written(s):
+    await s.begin()
+    wanted = b""
+    for lines in ([b"of"], (b"a", b"", b"tuple"), [bytearray(b"an array"), b"and bytes"],
+            (part for part in (b"of a", b"generator")), [MANY[:100_000], MANY[:300_000]],
+            [b"behind", b"that"], [MANY]):
+        if not isinstance(lines, (list, tuple)):
+            lines = iter(list(lines))
+            wanted += b"of agenerator"
+        else:
+            wanted += b"".join(lines)
+        s.note(s.transport.writelines, lines)
+    assert await s.read(len(wanted)) == wanted
+    await s.settle()
+    for lines in ([], ["text"], None, 1, [None]):
+        s.note(s.transport.writelines, lines)
+    s.transport.write_eof()
+    s.note(s.transport.writelines, [b"behind the end"])
+    s.transport.close()
+    s.events.append(await s.read(100))
+    await s.protocol.lost
+
+
+@check
 @scene
 async def bytes_with_gaps_are_an_error(s):
     await s.begin()
