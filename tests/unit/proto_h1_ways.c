@@ -382,7 +382,7 @@ a_file_never_reaches_the_next_response(void)
 	end();
 }
 
-/* ---- ends that nobody knew of when the head went -------------------------- */
+/* ---- ends that nobody knew of when the head went ------------------------- */
 
 static void
 keep_on(struct req *r)
