@@ -436,6 +436,21 @@ reopen_logs(struct keeper *k)
 	log_info(k->log, "SIGUSR1: log files reopened");
 }
 
+/* A new generation that hangs does not keep another from being started. */
+static void
+give_up_slow(struct keeper *k)
+{
+	struct family *f = &k->family;
+	struct gen *g = gen_of(f, f->current + 1);
+
+	for (unsigned i = 0; g->state == GEN_STARTING && i < g->n; i++)
+		if (g->child[i].slow) {
+			log_warn(k->log, "the new server processes that are "
+			    "still not ready are given up");
+			gen_dismiss(f, g, CTL_STOP, CHILD_PATIENCE_MS);
+		}
+}
+
 static void
 on_signal(struct keeper *k, int sig)
 {
@@ -448,6 +463,7 @@ on_signal(struct keeper *k, int sig)
 			break;
 		log_info(k->log, "SIGHUP: starting new server processes");
 		k->reload = true;
+		give_up_slow(k);
 		start_waiting(k);
 		break;
 	case SIGUSR1:

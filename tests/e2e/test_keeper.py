@@ -2,6 +2,7 @@
 its own, and nothing outlives it."""
 
 import os
+import pathlib
 import re
 import signal
 import socket
@@ -320,6 +321,27 @@ def test_a_reload_that_fails_keeps_the_old_code(isolation, tmp_path):
         assert server.get("/").body == HELLO
         # the other new one leaves when it has been told
         until(lambda: server.children() == old, "only the old ones")
+
+
+def test_a_reload_that_hangs_gives_way_to_the_next(isolation, events):
+    go = pathlib.Path(str(events) + ".go")
+    go.write_text("")
+    with Server("lifespans:asgi", "--isolation", isolation, "--stall-report",
+            "0.1", env={"EVENTS": events, "LIFESPAN": "held"},
+            workers=2) as server:
+        old = server.children()
+        go.unlink()
+        seen = len(server.log)
+        server.kill(signal.SIGHUP)
+        server.wait_log("is not ready after", since=seen)
+        server.kill(signal.SIGHUP)
+        server.wait_log("still not ready are given up")
+        go.write_text("")
+        server.wait_log("the new server processes serve")
+        until(lambda: len(server.children()) == len(old)
+            and not set(old) & set(server.children()), "only the new ones")
+        assert server.get("/").status == 200
+        server.rebase()
 
 
 def test_orphans_are_reaped(isolation):
