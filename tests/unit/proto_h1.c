@@ -643,6 +643,36 @@ an_application_that_gives_up_is_a_500_or_a_cut(void)
 	stub_close(&s);
 }
 
+/* Behind an error, too: a byte of a body would be the next answer's. */
+static void
+head_has_no_body_whatever_comes_of_it(void)
+{
+	struct blob out = { NULL, 0, 0 };
+	struct stub s;
+
+	stub_open(&s, NULL);
+	gives(&s, "HEAD /nothing HTTP/1.1\r\nHost: a\r\n\r\n"
+	    "GET /early HTTP/1.1\r\nHost: a\r\n\r\n",
+	    "HTTP/1.1 500 Internal Server Error\r\ncontent-type: text/plain"
+	    "\r\ncontent-length: 21\r\n\r\n"
+	    "HTTP/1.1 200 OK\r\ncontent-type: text/x\r\n"
+	    "content-length: 0\r\n\r\n");
+	gives(&s, "HEAD /short HTTP/1.1\r\nHost: a\r\n\r\n"
+	    "GET /early HTTP/1.1\r\nHost: a\r\n\r\n",
+	    "HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n"
+	    "HTTP/1.1 200 OK\r\ncontent-type: text/x\r\n"
+	    "content-length: 0\r\n\r\n");
+	/* Refused by us: in the head, and before it was whole. */
+	ask(&s, "HEAD / HTTP/1.1\r\n\r\n", &out);
+	OK(blob_has(&out, "HTTP/1.1 400 ") &&
+	    !memcmp(out.p + out.n - 4, "\r\n\r\n", 4));
+	ask(&s, "HEAD # HTTP/1.1\r\n\r\n", &out);
+	OK(blob_has(&out, "HTTP/1.1 400 ") &&
+	    !memcmp(out.p + out.n - 4, "\r\n\r\n", 4));
+	blob_free(&out);
+	stub_close(&s);
+}
+
 static void
 a_started_head_does_not_wait_for_the_body(void)
 {
@@ -740,6 +770,7 @@ tests(void)
 	T(big_responses_wait_for_their_reader);
 	T(wrong_lengths_never_reach_the_next_response);
 	T(an_application_that_gives_up_is_a_500_or_a_cut);
+	T(head_has_no_body_whatever_comes_of_it);
 	T(a_started_head_does_not_wait_for_the_body);
 	T(draining_closes_after_what_runs);
 	T(the_last_answer_arrives_while_draining);
