@@ -70,7 +70,7 @@ class Memory:
     """The calls in one process: what a test needs."""
 
     def __init__(self):
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()
         self.offset = 0
         self.bytes = 0
         self.delivered = 0
@@ -84,9 +84,12 @@ class Memory:
             self.offset += 1
             self.bytes += len(data.encode() if isinstance(data, str) else data)
             message = Message(channel, data, self.offset, 0)
-            for _, deliver in list(self.channels.get(channel, {}).values()):
-                self.delivered += 1
-                deliver(message)
+            for subscriber, deliver in list(self.channels.get(channel, {}).values()):
+                try:
+                    deliver(message)
+                    self.delivered += 1
+                except RuntimeError:
+                    self.remove_all(subscriber)  # its event loop is closed: a test is over
             return message.offset
 
     def add(self, channel, subscriber, deliver):

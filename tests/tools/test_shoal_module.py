@@ -131,6 +131,17 @@ def test_a_socket_that_is_over_has_left(shoal):
     asyncio.run(main())
 
 
+def test_who_stayed_when_the_event_loop_ended_has_left(shoal):
+    async def main():
+        shoal.join(Socket(), "room")
+        await shoal.subscribe("room").__aenter__()
+
+    asyncio.run(main())
+    shoal.publish("room", "hello")
+    shoal.publish("room", "hello")
+    assert shoal.counters()[0]["delivered"] == 0
+
+
 def test_sockets_join_and_leave(shoal):
     async def main():
         one, two = Socket(), Socket()
