@@ -138,20 +138,26 @@ find_task_type(struct pystate *st)
 	return st->task_type && st->cancelled && st->task_kwargs ? 0 : -1;
 }
 
-/* setup(kind, app, loop, state): everything that a request needs. */
+/* Not in setup(): what lifespan begins may wait for messages already. */
+static PyObject *
+mod_use_loop(PyObject *m, PyObject *loop)
+{
+	Py_XSETREF(state(m)->loop, Py_NewRef(loop));
+	Py_RETURN_NONE;
+}
+
+/* setup(kind, app, state): everything that a request needs. */
 static PyObject *
 mod_setup(PyObject *m, PyObject *args)
 {
 	struct pystate *st = state(m);
 	const char *kind;
-	PyObject *app, *loop, *lifespan;
+	PyObject *app, *lifespan;
 	int err;
 
-	if (!PyArg_ParseTuple(args, "sOOO:setup", &kind, &app, &loop,
-	    &lifespan))
+	if (!PyArg_ParseTuple(args, "sOO:setup", &kind, &app, &lifespan))
 		return NULL;
 	st->app = Py_NewRef(app);
-	st->loop = Py_NewRef(loop);
 	if (strcmp(kind, "wsgi") == 0) {
 		st->shard->app = &wsgi_ops;
 		err = wsgi_setup(st);
@@ -272,6 +278,7 @@ static PyMethodDef methods[] = {
 	{ "refused", mod_refused, METH_O, NULL },
 	{ "load_begin", mod_load_begin, METH_NOARGS, NULL },
 	{ "load_end", mod_load_end, METH_NOARGS, NULL },
+	{ "use_loop", mod_use_loop, METH_O, NULL },
 	{ "setup", mod_setup, METH_VARARGS, NULL },
 	{ "listen", mod_listen, METH_NOARGS, NULL },
 	{ "serve_wsgi", mod_serve_wsgi, METH_NOARGS, NULL },

@@ -226,7 +226,11 @@ entered(PyObject *self, PyObject **result)
 {
 	struct subscription *sub = (struct subscription *)self;
 
-	if (PyThreadState_Get() != sub->st->shard_ts) {
+	/*
+	 * While the application is imported there is none yet, and WSGI has
+	 * none: there the shard is no thread's in particular.
+	 */
+	if (!sub->st->loop || PyThreadState_Get() != sub->st->shard_ts) {
 		PyErr_SetString(PyExc_RuntimeError, "subscribe() is for the "
 		    "shard's event loop, not for another thread's");
 		return -1;

@@ -16,7 +16,8 @@ The C side is the module ``_shoal``:
 ``_shoal.source(name)``     its text
 ``_shoal.Selector``, ``_shoal.event_loop()``   what the event loop is made of (loop.py)
 ``_shoal.rsgi_names()``  the module granian.rsgi without Granian
-``_shoal.setup(kind, app, loop, state)``, ``_shoal.listen()``, ``_shoal.serve_wsgi()``
+``_shoal.use_loop(loop)``   the shard's; WSGI has none
+``_shoal.setup(kind, app, state)``, ``_shoal.listen()``, ``_shoal.serve_wsgi()``
 """
 
 import gc
@@ -596,7 +597,7 @@ def serve(app):
     """Serve *app* by its interface."""
     kind = kind_of(app)
     if kind == "wsgi":
-        _shoal.setup("wsgi", app, None, None)
+        _shoal.setup("wsgi", app, None)
         return serve_wsgi()
     return serve_async(app, kind)
 
@@ -639,6 +640,7 @@ def make_loop():
 
     loop = _shoal.embedded("loop").Loop()
     asyncio.set_event_loop(loop)
+    _shoal.use_loop(loop)
     return loop
 
 
@@ -657,7 +659,7 @@ def serve_async(app, kind):
             state = {}
             lifespan = Lifespan(target, loop, state)
             loop.run_until_complete(lifespan.startup())
-    _shoal.setup("rsgi" if kind == "rsgi" else "asgi", target, loop, state)
+    _shoal.setup("rsgi" if kind == "rsgi" else "asgi", target, state)
     loop._selector.serve(True, tame_gc())
     _shoal.listen()
     run_to_the_end(loop)

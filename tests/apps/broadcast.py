@@ -14,7 +14,8 @@
                         something is said in that channel
     GET /babble         a thread publishes, joins and leaves from now on, for
                         ever where such threads may be
-    GET /late           what was answered after an end: {ID: answer}
+    GET /late           what was answered after an end: {ID: answer}, and
+                        "from the start" what was heard in that channel
 
 A question is {"do": "publish", "channel": …, "data": …} or "binary": its
 length; {"do": "join"}, {"do": "leave"}, both in a "thread": "" that the event
@@ -307,8 +308,18 @@ async def http(scope, receive, send):
         await reply(send, "?", 404)
 
 
+async def from_the_start():
+    heard = late["from the start"] = []
+    async with shoal.subscribe("from the start") as messages:
+        async for message in messages:
+            heard.append(message.data)
+
+
 async def asgi(scope, receive, send):
     if scope["type"] == "lifespan":
+        held.append(asyncio.ensure_future(from_the_start()))
+        while "from the start" not in late:
+            await asyncio.sleep(0)
         await no_events(scope, receive, send)
         ending.extend(waited_for)
     elif scope["type"] == "websocket":
@@ -345,5 +356,8 @@ async def rsgi(scope, protocol):
 
 def wsgi(environ, start_response):
     asked = json.loads(environ["wsgi.input"].read())
+    if asked["do"] == "subscribe":
+        entering = shoal.subscribe(asked["channel"]).__aenter__()
+        return answer(start_response, error_of(entering.send, None))
     return answer(start_response, json.dumps(
         {"done": publish(asked), "shard": me()}))

@@ -316,6 +316,15 @@ def test_a_subscriber_gets_messages(server):
 
 
 @pytest.mark.asan
+def test_a_subscriber_that_lifespan_began(asgi):
+    text = name()
+    post(asgi, "publish", "from the start", data=text)
+    for _ in range(4):
+        until(lambda: text in asgi.json("/late")["from the start"],
+            "it is heard on this shard, too")
+
+
+@pytest.mark.asan
 def test_who_waits_for_a_subscription_that_is_left(server):
     ws = enter(server)
     assert ask(ws, "release", name()) == {"error": "RuntimeError: a "
@@ -702,6 +711,10 @@ def test_a_view_of_wsgi_publishes(isolation):
         offsets = [json.loads(server.post("/ask", question("publish", "x",
             data="x").encode()).body)["done"] for _ in range(20)]
         assert offsets == sorted(set(offsets))
+        for _ in range(20):
+            assert server.post("/ask", question("subscribe", "x").encode()) \
+                .body == b"RuntimeError: subscribe() is for the shard's " \
+                b"event loop, not for another thread's"
 
 
 README = (HERE.parents[1] / "README.md").read_text()
