@@ -176,7 +176,7 @@ is_event_stream(const struct res *h)
 	struct str kind = STR("text/event-stream");
 	struct str given = res_find(h, STR("content-type"));
 
-	if (given.n < kind.n || h->length >= 0 || h->no_body)
+	if (given.n < kind.n || h->length >= 0)
 		return false;
 	return str_ieq((struct str){ given.p, kind.n }, kind) &&
 	    (given.n == kind.n || given.p[kind.n] == ';' ||
@@ -188,8 +188,11 @@ sse_join(struct req *r, struct str channel)
 {
 	if (!r->conn || !r->res.started || r->res.ended)
 		return -ENOTCONN;
-	if (!is_event_stream(&r->res))
+	if (!is_event_stream(&r->res) || (r->res.no_body && !r->is_head))
 		return -EPROTOTYPE;
+	/* Applications answer HEAD as they do GET; nobody hears it. */
+	if (r->is_head)
+		return 0;
 	if (!r->sse) {
 		r->sse = mem_try(sizeof(*r->sse));
 		if (!r->sse)

@@ -476,6 +476,23 @@ def test_what_is_no_event_stream_cannot_join(asgi):
 
 
 @pytest.mark.asan
+def test_the_head_of_an_event_stream(server):
+    channel = name()
+    with server.connect() as c:
+        c.request("HEAD", "/events?id=%s&channel=%s" % (channel, channel))
+        head = c.recv_head()
+        assert head.status == 200, head
+        assert head.one("content-type").startswith("text/event-stream")
+        post(server, "publish", channel, data="nobody is to hear it")
+        c.finish()
+        c.assert_closed()
+    if server.app == "asgi":
+        until(lambda: any(notes and "done" in notes[0]
+            for notes in [server.json("/late").get(channel)]),
+            "it could join")
+
+
+@pytest.mark.asan
 def test_an_event_of_the_applications_own_stays_whole(asgi):
     """It is larger than all buffers: messages come while it is half out."""
     channel, own = name(), 20 << 20
