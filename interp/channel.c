@@ -261,7 +261,7 @@ join_or_leave(struct pystate *st, PyObject *connection, struct str channel,
 	else if (result == -EPROTOTYPE)
 		PyErr_SetString(PyExc_ValueError, "a response that joins a "
 		    "channel is of content-type text/event-stream, and has no "
-		    "content-length");
+		    "content-length or content-encoding");
 	else
 		PyErr_NoMemory();
 	return -1;

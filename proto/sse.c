@@ -176,7 +176,9 @@ is_event_stream(const struct res *h)
 	struct str kind = STR("text/event-stream");
 	struct str given = res_find(h, STR("content-type"));
 
-	if (given.n < kind.n || h->length >= 0)
+	/* Events in plain text, between what a middleware has packed? */
+	if (given.n < kind.n || h->length >= 0 ||
+	    res_find(h, STR("content-encoding")).n > 0)
 		return false;
 	return str_ieq((struct str){ given.p, kind.n }, kind) &&
 	    (given.n == kind.n || given.p[kind.n] == ';' ||

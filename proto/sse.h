@@ -32,8 +32,8 @@ struct req;
 /*
  * 0, also if it is in already, or answers a HEAD, to which nothing is sent;
  * -ENOTCONN: the response has not begun, or is over; -EPROTOTYPE: it is no
- * text/event-stream, or has a length; -EINVAL: <channel> is no name of one;
- * -ENOMEM.
+ * text/event-stream, or has a length or a coding; -EINVAL: <channel> is no name
+ * of one; -ENOMEM.
  */
 int sse_join(struct req *r, struct str channel);
 /* False: it was not in. */

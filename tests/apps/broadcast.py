@@ -8,10 +8,11 @@
     WebSocket /patient  waits in vain 100 times, and says how many futures are
                         left of it: of its receive, of a subscription; echoes
     GET /events         an event stream, joined to ?channel; ?type is another
-                        type, ?length gives it a length, ?early joins before
-                        it begins, ?own writes an event of that many bytes,
-                        ?count publishes numbers from now on, and "end" when
-                        something is said in that channel
+                        type, ?length gives it a length, ?coding a coding,
+                        ?early joins before it begins, ?own writes an event of
+                        that many bytes, ?count publishes numbers
+                        from now on, and "end" when something is said in that
+                        channel
     GET /babble         a thread publishes, joins and leaves from now on, for
                         ever where such threads may be
     GET /late           what was answered after an end: {ID: answer}, and
@@ -248,8 +249,10 @@ async def events(scope, receive, send):
     if "early" in ask:
         await join()
     headers = [(b"Content-Type", ask.get("type", "text/event-stream").encode())]
-    if "length" in ask:
-        headers.append((b"content-length", ask["length"].encode()))
+    for name, field in (("length", b"content-length"),
+            ("coding", b"content-encoding")):
+        if name in ask:
+            headers.append((field, ask[name].encode()))
     await send({"type": "http.response.start", "status": 200,
         "headers": headers})
     await join()

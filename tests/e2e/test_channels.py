@@ -463,10 +463,11 @@ def test_what_is_no_event_stream_cannot_join(asgi):
         return late[channel]
 
     none = "ValueError: a response that joins a channel is of content-type " \
-        "text/event-stream, and has no content-length"
+        "text/event-stream, and has no content-length or content-encoding"
     over = "OSError: the WebSocket is not accepted or the response not " \
         "begun; or it is over"
-    for more in ("&type=text/plain", "&length=50", "&type=text/event-streams"):
+    for more in ("&type=text/plain", "&length=50", "&type=text/event-streams",
+            "&coding=gzip"):
         assert [note.get("error") for note in joined(more)[:-1]] == [
             none, over], more
     assert [note.get("error") for note in joined("&early")[:-1]] == [
