@@ -127,6 +127,17 @@ relay_may_hold(const struct relay *r)
 struct seg *relay_keep(const struct relay *r, const struct post *p,
     struct str *data);
 
+/*
+ * Whether a message of <n> bytes may wait for a subscriber for whom <waiting>
+ * do, with the bound <most>.  One for whom next to nothing waits is not slow,
+ * however large a message is.
+ */
+static inline bool
+relay_may_wait(uint64_t waiting, uint64_t n, uint64_t most)
+{
+	return waiting + n <= most || waiting <= most / 16;
+}
+
 /* By a member that could not take a message, or skips it: it is counted. */
 void relay_drop(struct relay *r);
 

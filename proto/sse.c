@@ -101,8 +101,8 @@ overflows(struct sse *e, size_t n)
 	struct conn *c = e->req->conn;
 	const struct conf *conf = c->shard->conf;
 
-	if (bytes_len(&c->out) + bytes_len(&e->held) + n <=
-	    (uint64_t)conf->subscriber_buffer)
+	if (relay_may_wait(bytes_len(&c->out) + bytes_len(&e->held), n,
+	    (uint64_t)conf->subscriber_buffer))
 		return false;
 	relay_drop(&c->shard->relay);
 	if (conf->subscriber_overflow == CONF_OVERFLOW_CLOSE)

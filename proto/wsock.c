@@ -395,6 +395,14 @@ wsock_room(struct conn *c)
 static bool
 may_wait(const struct wsock *w, size_t n)
 {
+	return relay_may_wait(bytes_len(&w->conn->out), n,
+	    (uint64_t)conf_of(w)->subscriber_buffer);
+}
+
+/* Of several messages in one piece none would be seen to be too many. */
+static bool
+may_all_wait(const struct wsock *w, size_t n)
+{
 	return bytes_len(&w->conn->out) + n <=
 	    (uint64_t)conf_of(w)->subscriber_buffer;
 }
@@ -427,7 +435,7 @@ deliver(struct member *m, const struct post *p, unsigned n, uint64_t lost)
 		p->wire.p) };
 
 	(void)lost;			/* there is nobody to be told */
-	if (w->state == WSOCK_OPEN && may_wait(w, all.n)) {
+	if (w->state == WSOCK_OPEN && may_all_wait(w, all.n)) {
 		put_shared(w, p->seg, all);
 		return 1;
 	}

@@ -400,6 +400,29 @@ def test_a_slow_socket(isolation, overflow):
             ws.close()
 
 
+@pytest.mark.asan
+@pytest.mark.parametrize("options, size", [((), 1 << 20),
+    (("--subscriber-buffer", "20k"), 100_000)], ids=["default", "small"])
+def test_a_message_larger_than_what_may_wait(isolation, options, size):
+    """Nobody is slow because of it."""
+    with start("asgi", "--isolation", isolation, *options) as server:
+        channel = name()
+        sockets = on_every_shard(server, channel)
+        events = stream(server, channel)
+        for _ in range(3):
+            # Behind the answer to who asks.
+            for asker in sockets:
+                asker.text(question("publish", channel, binary=size))
+                for ws in sockets:
+                    got = [ws.recv_frame()[1]
+                        for _ in range(1 + (ws is asker))]
+                    assert b"b" * size in got
+                assert len(events.next()) > size
+        for ws in sockets:
+            ws.shut()
+        events.conn.close()
+
+
 class Events:
     """A client of an event stream."""
 

@@ -299,21 +299,28 @@ what_waits_ends_with_its_client(void)
 
 /* ---- the slow ----------------------------------------------------------- */
 
-/* Whether the connection lives behind three events, of which one is large. */
+/* Whether the connection lives behind four events, of which one is large. */
 static bool
 is_slow(const char *overflow, struct blob *out)
 {
 	const char *const options[] = { "--subscriber-buffer=5000", overflow,
 		NULL };
-	static char large[6000];
+	static char large[6000], some[1000];
 	bool open;
 	int fd;
 
 	memset(large, 'x', sizeof(large) - 1);
+	memset(some, 'y', sizeof(some) - 1);
 	begin(options);
 	fd = ask(ASK, out);
 	OK(sse_join(opened, STR("room")) == 0);
+	/* Behind next to nothing any may wait. */
+	publish_text(large);
+	OK(dropped() == 0 && stub_say(&stub, fd, "", out) &&
+	    blob_has(out, "xxx"));
+	out->n = 0;
 	publish_text("one");
+	publish_text(some);
 	publish_text(large);
 	publish_text("two");
 	OK(dropped() == 1);
