@@ -667,6 +667,21 @@ sweep(struct shard *s)
 	s->send_ns = (7 * s->send_ns + cost) / 8;
 }
 
+/* Whoever waits for messages cannot see that some did not come. */
+static void
+tell_lost(struct shard *s)
+{
+	uint64_t lost = s->relay.cursor.lost - s->lost_told;
+
+	if (lost == 0)
+		return;
+	s->lost_told = s->relay.cursor.lost;
+	log_seldom(&s->log, LEVEL_WARNING, "%llu messages between connections "
+	    "were overtaken by others before this shard read them: it was "
+	    "long in one call of the application, or --ring-size is small",
+	    (unsigned long long)lost);
+}
+
 void
 shard_flush(struct shard *s)
 {
@@ -677,6 +692,7 @@ shard_flush(struct shard *s)
 	list_init(&fresh);
 	list_splice(&fresh, &s->dirty);
 	calls = relay_deliver(&s->relay);
+	tell_lost(s);
 	list_splice(calls > SWEEP_MIN ? &s->sweep : &fresh, &s->dirty);
 	while ((n = list_pop(&fresh)))
 		conn_flush(container_of(n, struct conn, dirty));

@@ -78,6 +78,7 @@ struct shard {
 	struct list sweep;		/* the same, of a message to many */
 	uint64_t gather_end;		/* ns; 0: not before a sweep */
 	uint64_t send_ns;		/* what one send of a sweep costs */
+	uint64_t lost_told;		/* of relay.cursor.lost */
 	bool sweeping;			/* it has begun */
 	bool woken;			/* by the eventfd, in this wait */
 	struct list again;		/* have input left to read */

@@ -105,8 +105,11 @@ overflows(struct sse *e, size_t n)
 	    (uint64_t)conf->subscriber_buffer))
 		return false;
 	relay_drop(&c->shard->relay);
-	if (conf->subscriber_overflow == CONF_OVERFLOW_CLOSE)
-		conn_reset(c);
+	if (conf->subscriber_overflow != CONF_OVERFLOW_CLOSE)
+		return true;
+	log_info(&c->shard->log, "connection %llu: too slow for its channels, "
+	    "reset", (unsigned long long)c->id);
+	conn_reset(c);
 	return true;
 }
 

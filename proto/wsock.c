@@ -421,8 +421,11 @@ static void
 overflow(struct wsock *w)
 {
 	relay_drop(&w->shard->relay);
-	if (conf_of(w)->subscriber_overflow == CONF_OVERFLOW_CLOSE)
-		wsock_close(w, WS_TRY_AGAIN_LATER, STR("too slow"));
+	if (conf_of(w)->subscriber_overflow != CONF_OVERFLOW_CLOSE)
+		return;
+	log_info(&w->shard->log, "connection %llu: too slow for its channels, "
+	    "closed with 1013", (unsigned long long)w->conn->id);
+	wsock_close(w, WS_TRY_AGAIN_LATER, STR("too slow"));
 }
 
 /* member_fn: the publisher has made the frames, and they are one piece. */

@@ -24,6 +24,7 @@ loop may wait for, "blocking": "", or with "of": what kind of connection is
 given; {"do": "collect", "channels": […]} what a subscriber gets;
 {"do": "hold"} enters a subscription and keeps it; {"do": "release"} leaves one
 that a task waits for, and is what that was told; {"do": "counters"}; {"do":
+"block"} until the second of two "paths" is there, when the first is; {"do":
 "fork"} what a copy of the process is told, in a "thread": "" or not.
 """
 
@@ -33,7 +34,9 @@ import contextlib
 import gc
 import json
 import os
+import pathlib
 import threading
+import time
 import time
 
 import shoal
@@ -114,6 +117,13 @@ async def count(channel, stop):
         shoal.publish(channel, "end")
 
 
+def block(begun, end):
+    """In one call, for so long."""
+    pathlib.Path(begun).touch()
+    while not os.path.exists(end):
+        time.sleep(0.01)
+
+
 async def release(channel):
     messages = shoal.subscribe(channel)
     async with messages:
@@ -160,6 +170,8 @@ async def done(asked, connection):
             result = await collect(asked)
         elif asked["do"] == "counters":
             result = shoal.counters()
+        elif asked["do"] == "block":
+            result = block(*asked["paths"])
         elif asked["do"] == "release":
             result = await release(asked["channel"])
         elif asked["do"] == "hold":

@@ -368,6 +368,31 @@ def test_a_slow_subscriber_loses_the_oldest_and_is_told(isolation):
 
 
 @pytest.mark.asan
+def test_a_shard_that_comes_too_late_says_so(isolation, tmp_path):
+    begun, end = tmp_path / "begun", tmp_path / "end"
+    with start("asgi", "--isolation", isolation, "--ring-size", "64k",
+            "--stall-report", "0") as server:
+        channel = name()
+        one, two = on_every_shard(server, channel)
+        one.text(json.dumps({"do": "block", "paths": [str(begun), str(end)]}))
+        until(begun.exists, "it is in that call")
+        for i in range(100):
+            text = "%03d" % i + "x" * 1000
+            two.text(question("publish", channel, data=text))
+            assert sorted([two.recv_text(), two.recv_text()])[0] == text
+        end.touch()
+        server.wait_log(r"\d+ messages between connections were overtaken")
+        heard = [one.recv_text()]
+        while heard[-1][:3] != "099":
+            heard.append(one.recv_text())
+        numbers = [int(text[:3]) for text in heard if text[0] != "{"]
+        assert numbers == list(range(100 - len(numbers), 100))
+        assert len(numbers) < 70
+        for ws in one, two:
+            ws.close()
+
+
+@pytest.mark.asan
 @pytest.mark.parametrize("overflow", ["close", "skip"])
 def test_a_slow_socket(isolation, overflow):
     """It is closed with 1013, or has a gap: nobody else does."""
