@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import os
+import sys
 import tempfile
 
 from kit import TEXT, answer, query
@@ -144,6 +145,11 @@ def facts(environ, start_response, ask):
         if isinstance(value, (str, bool))}))
 
 
+def size(environ, start_response, ask):
+    """Of the environ's own memory."""
+    return answer(start_response, str(sys.getsizeof(environ)))
+
+
 def write_then(environ, start_response, ask):
     """write() first, then a list."""
     write = start_response("200 OK", HEAD)
@@ -168,7 +174,8 @@ def tell(environ, start_response, ask):
 
 
 WAYS = {f.__name__.replace("_", "-"): f for f in (file, no_start, wrapped,
-    hints, late_hint, reads, streams, facts, write_then, empty_first)}
+    hints, late_hint, reads, streams, facts, size,
+    write_then, empty_first)}
 WAYS["notes"] = tell
 
 

@@ -260,3 +260,17 @@ def test_the_head_waits_for_a_block_that_is_not_empty(server):
     got = server.get("/empty-first")
     assert (got.reason, got.answer()) == ("Accepted", (202, [TEXT,
         ("x-a", "second")], b"told"))
+
+
+# the environ's memory
+
+def test_a_browsers_fields_do_not_make_the_environ_grow(server):
+    """It has room for them when it is copied: growing costs a copy more."""
+    sizes = []
+    for request in ("GET /size HTTP/1.0\r\n\r\n",
+            "GET /size HTTP/1.0\r\n%s\r\n" % "".join(
+                "X-%d: 1\r\n" % i for i in range(12))):
+        with server.connect() as c:
+            c.send(request.encode())
+            sizes.append(int(c.recv_response().body))
+    assert sizes[0] == sizes[1]
