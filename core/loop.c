@@ -169,22 +169,23 @@ loop_now(struct loop *l)
 }
 
 /*
- * Until when all that happened is known, after a wait that gave <n> events.
- * One that was interrupted gave none of those there were.  One that was full
- * may have left some; they come in turn, so with as many fetched as there are
- * things polled, all are known that were there when the first were.
+ * Until when all that happened is known, after a wait that began at <began> or
+ * later and gave <n> events.  Not until now: we may have been stopped behind
+ * it.  One that was interrupted gave none of those there were.  One that was
+ * full may have left some; they come in turn, so with as many fetched as there
+ * are things polled, all are known that were there when the first were.
  */
 static uint64_t
-heard(struct loop *l, int n)
+heard(struct loop *l, int n, uint64_t began)
 {
 	if (l->interrupted)
 		return l->heard;
 	if (n < BATCH) {
 		l->fetched = 0;
-		return l->now;
+		return began;
 	}
 	if (l->fetched == 0)
-		l->full_at = l->now;
+		l->full_at = began;
 	l->fetched += BATCH;
 	if (l->fetched < l->polled)
 		return l->heard;
@@ -197,6 +198,7 @@ loop_wait(struct loop *l, int64_t timeout_ns)
 {
 	/* Zeroing it, as the build hardens, were a fifth of an empty turn. */
 	struct epoll_event ev[BATCH] __attribute__((uninitialized));
+	uint64_t began = l->now;
 	int n;
 
 	n = wait_for(l, ev, limit(l, timeout_ns));
@@ -211,9 +213,10 @@ loop_wait(struct loop *l, int64_t timeout_ns)
 	}
 	/*
 	 * After a long stop (of the process, or in a call of Python) what came
-	 * in time is heard before what is due.
+	 * in time is heard before what is due.  What ends a wait is due in the
+	 * next, which does not sleep.
 	 */
-	l->heard = heard(l, n);
+	l->heard = heard(l, n, began);
 	wheel_run(&l->wheel, l->heard);
 	return n;
 }

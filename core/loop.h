@@ -49,8 +49,8 @@ struct loop {
 	int epfd;
 	uint64_t now;			/* ns, taken once a wait; loop_now() */
 	uint64_t heard;			/* ns, all events before it are known */
-	uint64_t full_at;		/* ns, the first full wait of a row */
-	unsigned fetched;		/* events of such a row */
+	uint64_t full_at;		/* ns, before the first of full waits */
+	unsigned fetched;		/* events of those */
 	unsigned polled;		/* things that events may come from */
 	struct wheel wheel;
 	struct list work;		/* of struct work, in order */

@@ -25,15 +25,26 @@ static unsigned wakes;
 /* So many waits end with EINTR; each that begins with a deadline over. */
 static unsigned interrupts;
 
+/* We are stopped behind one, and meanwhile this is written to; -1: not. */
+static int stopped_at = -1;
+
 int
 epoll_wait(int fd, struct epoll_event *ev, int n, int ms)
 {
+	int got;
+
 	if (interrupts > 0) {
 		interrupts--;
 		errno = EINTR;
 		return -1;
 	}
-	return epoll_pwait(fd, ev, n, ms, NULL);
+	got = epoll_pwait(fd, ev, n, ms, NULL);
+	if (stopped_at != -1) {
+		usleep(200000);
+		OK(write(stopped_at, "x", 1) == 1);
+		stopped_at = -1;
+	}
+	return got;
 }
 
 static void
@@ -410,6 +421,24 @@ a_stop_in_a_wait_is_no_reason_to_be_late(void)
 }
 
 static void
+a_stop_behind_a_wait_is_none_either(void)
+{
+	struct bench b;
+
+	bench_open(&b);
+	fired = 0;
+	OK(loop_add(&b.loop, &b.probe.io, EPOLLIN | EPOLLET) == 0);
+	timer_init(&b.timer, on_due);
+	timer_set(&b.loop.wheel, &b.timer, clock_ns());
+	stopped_at = b.pipe[1];
+	OK(loop_wait(&b.loop, 0) == 0);
+	OK(fired == 0);
+	OK(loop_wait(&b.loop, 0) == 1);
+	OK(fired == 1 && before == 1);
+	bench_close(&b);
+}
+
+static void
 deadlines_of_the_run_step_begin_in_it(void)
 {
 	struct bench b;
@@ -468,6 +497,7 @@ tests(void)
 	T(what_came_is_heard_before_what_is_due);
 	T(full_waits_do_not_hold_up_what_is_due);
 	T(a_stop_in_a_wait_is_no_reason_to_be_late);
+	T(a_stop_behind_a_wait_is_none_either);
 	T(deadlines_of_the_run_step_begin_in_it);
 	T(work_is_queued_once_and_in_order);
 }
