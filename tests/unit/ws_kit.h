@@ -53,7 +53,7 @@ kit_head(struct kit_bytes *b, unsigned first, uint64_t n, unsigned bytes,
 static inline void
 kit_frame(struct kit_bytes *b, unsigned first, const void *p, size_t n)
 {
-	static const char key[4] = "\x12\xe4\x00\x9d";
+	static const char key[] = "\x12\xe4\x00\x9d";
 	const unsigned char *from = p;
 
 	kit_head(b, first, n, n < 126 ? 0 : n < 65536 ? 2 : 8, key);
