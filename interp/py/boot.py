@@ -766,8 +766,6 @@ class Lifespan:
         await self.stopped.wait()
         if self.answer == "lifespan.shutdown.failed":
             _shoal.log("error", f"the application's lifespan shutdown failed: {self.message}")
-        elif self.error is not None:
-            _shoal.log("error", "Exception in lifespan: " + format_exception(self.error))
 
     async def run(self):
         scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"},
@@ -776,6 +774,9 @@ class Lifespan:
             await self.app(scope, self.inbox.get, self.send)
         except BaseException as error:
             self.error = error
+            # At once: the end may be weeks away.  Who said "failed" has said why.
+            if str(self.answer).endswith("complete") and not isinstance(error, GeneratorExit):
+                _shoal.log("error", "Exception in lifespan: " + format_exception(error))
         finally:
             self.started.set()
             self.stopped.set()

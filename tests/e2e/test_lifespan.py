@@ -132,7 +132,8 @@ def test_a_start_that_waits_is_told(isolation, events):
 def test_a_lifespan_that_ends_early_ends_nothing_else(isolation, events):
     with serve(isolation, events, "late") as server:
         server.expect("lifespan ended early")
-        until(lambda: server.get("/").status == 200, "served")
+        server.wait_log("lifespan ended early")
+        assert server.get("/").status == 200
     assert "shutdown" not in events.lines()
 
 
