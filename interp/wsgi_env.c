@@ -33,10 +33,14 @@ struct env_entry {
 	char raw[CACHED_MAX];
 };
 
-/* What all requests of a connection have alike, by its number. */
+/*
+ * What requests of a connection have alike, by its number; the target, too:
+ * most that come again ask for the same one.
+ */
 struct env_peers {
 	uint64_t id;			/* of the connection, and 1 */
 	PyObject *common;		/* dict, copied a request */
+	PyObject *target;		/* the last request's, as it came; or NULL */
 };
 
 struct wsgi_env {
@@ -279,10 +283,11 @@ split_root(struct wsgi_env *e, PyObject *environ, const struct conf *conf,
 {
 	struct str root = str_of(conf->root_path);
 
-	if (root.n == 0 || path.n < root.n ||
-	    memcmp(path.p, root.p, root.n) != 0 ||
-	    (path.n > root.n && path.p[root.n] != '/'))
+	if (root.n == 0)
 		return path;
+	if (path.n < root.n || memcmp(path.p, root.p, root.n) != 0 ||
+	    (path.n > root.n && path.p[root.n] != '/'))
+		root.n = 0;
 	*err = set(environ, e->script_name, latin1(root));
 	return (struct str){ path.p + root.n, path.n - root.n };
 }
@@ -296,38 +301,56 @@ path_text(struct str path, const struct req *r, PyObject *target)
 	return latin1(path);
 }
 
+/* What <target> says, into what the requests of the connection have alike. */
 static int
-set_target(struct wsgi_env *e, PyObject *environ, struct call *c)
+set_target(struct wsgi_env *e, PyObject *common, const struct call *c,
+    PyObject *target)
 {
 	const struct req *r = c->head;
-	PyObject *target = latin1(r->target);
 	char small[512] __attribute__((uninitialized));
 	char *buf = r->path.n <= sizeof(small) ? small : mem_try(r->path.n);
 	struct str path;
 	int err = 0;
 
-	if (!buf || !target) {
-		if (!buf)
-			PyErr_NoMemory();
-		else if (buf != small)
-			mem_free(buf);
-		Py_XDECREF(target);
+	if (!buf) {
+		PyErr_NoMemory();
 		return -1;
 	}
 	path = (struct str){ buf, scope_unquote(r->path, buf) };
-	path = split_root(e, environ, c->shard->conf, path, &err);
+	path = split_root(e, common, c->shard->conf, path, &err);
 	if (!err)
-		err = set(environ, e->path_info, path_text(path, r, target));
+		err = set(common, e->path_info, path_text(path, r, target));
 	if (buf != small)
 		mem_free(buf);
-	if (!err && r->query.n > 0)
-		err = set(environ, e->query_string, latin1(r->query));
 	if (!err)
-		err = PyDict_SetItem(environ, e->request_uri, target);
+		err = set(common, e->query_string, latin1(r->query));
 	if (!err)
-		err = PyDict_SetItem(environ, e->raw_uri, target);
-	Py_DECREF(target);
-	return err;
+		err = PyDict_SetItem(common, e->request_uri, target);
+	return err ? err : PyDict_SetItem(common, e->raw_uri, target);
+}
+
+static bool
+is_text(PyObject *text, struct str s)
+{
+	return (size_t)PyUnicode_GET_LENGTH(text) == s.n &&
+	    memcmp(PyUnicode_1BYTE_DATA(text), s.p, s.n) == 0;
+}
+
+static int
+note_target(struct wsgi_env *e, struct env_peers *p, const struct call *c)
+{
+	PyObject *target;
+
+	if (p->target && is_text(p->target, c->head->target))
+		return 0;
+	Py_CLEAR(p->target);
+	target = latin1(c->head->target);
+	if (!target || set_target(e, p->common, c, target) == -1) {
+		Py_XDECREF(target);
+		return -1;
+	}
+	p->target = target;
+	return 0;
 }
 
 static int
@@ -364,14 +387,15 @@ common_of(struct wsgi_env *e, const struct call *c)
 {
 	struct env_peers *p = &e->peers[c->conn_id % PEERS];
 
-	if (p->id == c->conn_id + 1)
-		return p->common;
-	p->id = 0;
-	Py_XSETREF(p->common, PyDict_Copy(e->common));
-	if (!p->common || set_addresses(e, p->common, c) == -1)
-		return NULL;
-	p->id = c->conn_id + 1;
-	return p->common;
+	if (p->id != c->conn_id + 1) {
+		p->id = 0;
+		Py_CLEAR(p->target);
+		Py_XSETREF(p->common, PyDict_Copy(e->common));
+		if (!p->common || set_addresses(e, p->common, c) == -1)
+			return NULL;
+		p->id = c->conn_id + 1;
+	}
+	return note_target(e, p, c) == -1 ? NULL : p->common;
 }
 
 static int
@@ -379,8 +403,6 @@ fill(struct wsgi_env *e, PyObject *environ, struct call *c)
 {
 	const struct req *r = c->head;
 
-	if (set_target(e, environ, c) == -1)
-		return -1;
 	if (!str_eq(r->method, STR("GET")) &&
 	    set(environ, e->request_method, latin1(r->method)) == -1)
 		return -1;

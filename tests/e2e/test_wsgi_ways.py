@@ -237,6 +237,27 @@ def test_the_prefix_is_script_name_only_where_it_fits(target, script, path):
         assert (got["SCRIPT_NAME"], got["PATH_INFO"]) == (script, path)
 
 
+@pytest.mark.asan
+def test_each_target_of_a_connection_is_its_own():
+    """What it shares with the one before is kept from it, and no more."""
+    asked = {
+        "/facts/x?a=1": ("/facts", "/x", "a=1"),
+        "/facts/x": ("/facts", "/x", ""),
+        "/x?a=1": ("", "/x", "a=1"),
+        "/facts/%41%2f": ("/facts", "/A/", ""),
+        "http://h/facts/x?b": ("/facts", "/x", "b"),
+    }
+    with Server("surroundings:wsgi", "--url-path-prefix", "/facts") as \
+            server, server.connect() as one, server.connect() as other:
+        for target in [t for t in asked for _ in "twice"] + list(asked)[::-1]:
+            for conn in one, other:
+                conn.send("GET %s HTTP/1.1\r\nHost: h\r\n\r\n" % target)
+                got = json.loads(conn.recv_response().body)
+                assert (got["SCRIPT_NAME"], got["PATH_INFO"],
+                    got["QUERY_STRING"]) == asked[target]
+                assert got["RAW_URI"] == got["REQUEST_URI"] == target
+
+
 @pytest.mark.parametrize("workers, threads, isolation, wanted", [
     (1, 1, "process", (False, False)), (1, 4, "process", (True, False)),
     (2, 1, "process", (False, True)), (2, 4, "process", (True, True)),
