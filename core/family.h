@@ -92,8 +92,6 @@ struct family {
 #define CHILD_WELL_NS (UINT64_C(60) * 1000000000)
 /* Bad ends in a row that make a crash loop. */
 #define CHILD_ENDS_MAX 10
-/* After CTL_STOP, or beyond the graceful timeout. */
-#define CHILD_PATIENCE_MS 1000
 
 #define NS_PER_MS UINT64_C(1000000)
 

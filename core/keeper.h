@@ -78,6 +78,9 @@ struct keeper_opts {
 	struct title *title;		/* the same */
 };
 
+/* What a child has for its end: after CTL_STOP, or the graceful timeout. */
+#define CHILD_PATIENCE_MS 1000
+
 /* Exit codes, also of child_fn. */
 enum { EXIT_CLEAN = 0, EXIT_LOOP = 1, EXIT_USAGE = 2, EXIT_START = 3 };
 

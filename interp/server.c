@@ -138,6 +138,21 @@ obey(struct server *sv)
 	return true;
 }
 
+/* Nobody is left who would end a process that a thread keeps from its end. */
+_Noreturn static void
+leave_alone(struct server *sv)
+{
+	const struct child_start *start = sv->start;
+
+	log_warn(start->log, "the keeper is gone: draining");
+	drain_all(sv);
+	poll(NULL, 0, (int)start->conf->graceful_timeout_ms +
+	    CHILD_PATIENCE_MS);
+	log_warn(start->log, "server process %d did not leave in time: ended",
+	    (int)getpid());
+	_exit(EXIT_START);
+}
+
 static void *
 listener(void *arg)
 {
@@ -145,13 +160,9 @@ listener(void *arg)
 	struct pollfd p = { .fd = sv->start->control, .events = POLLIN };
 
 	title_thread(sv->start->conf->process_name, "control");
-	while (poll(&p, 1, -1) != -1 || errno == EINTR) {
-		if (p.revents == 0 || obey(sv))
-			continue;
-		log_warn(sv->start->log, "the keeper is gone: draining");
-		drain_all(sv);
-		break;
-	}
+	while (poll(&p, 1, -1) != -1 || errno == EINTR)
+		if (p.revents != 0 && !obey(sv))
+			leave_alone(sv);
 	return NULL;
 }
 

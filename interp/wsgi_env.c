@@ -40,7 +40,7 @@ struct env_entry {
 struct env_peers {
 	uint64_t id;			/* of the connection, and 1 */
 	PyObject *common;		/* dict, copied a request */
-	PyObject *target;		/* the last request's, as it came; or NULL */
+	PyObject *target;		/* the last request's; or NULL */
 };
 
 struct wsgi_env {

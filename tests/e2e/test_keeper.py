@@ -146,6 +146,18 @@ def test_when_the_keeper_is_killed_its_children_leave(isolation, events):
             assert other.get("/").body == HELLO
 
 
+def test_when_the_keeper_is_killed_a_thread_holds_nobody(isolation, events):
+    """The keeper would end a process that does not leave in time."""
+    with Server("outlast:asgi", "--isolation", isolation,
+            "--graceful-timeout", "100ms", workers=2, check=False,
+            env={"EVENTS": events}) as server:
+        children = server.children()
+        assert server.get("/thread?s=1000").status == 200
+        os.kill(server.pid, signal.SIGKILL)
+        assert server.wait() == -9
+        until(lambda: not any(map(alive, children)), "they leave")
+
+
 def test_requests_in_flight_survive_the_keeper(isolation):
     with Server("mux:asgi", "--isolation", isolation,
             check=False) as server:
