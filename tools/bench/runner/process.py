@@ -219,7 +219,9 @@ class Process:
         return "".join("\n    | " + line for line in lines[-12:])
 
     def stop(self):
-        """End the tree: its leader politely, whoever is left not."""
+        """End the tree: its leader politely, whoever is left not; once."""
+        if self.log.closed:
+            return
         with signals_held():
             self.popen.terminate()
             self.wake()
