@@ -20,11 +20,13 @@
 
 /*
  * Imported in the main interpreter before another is made.  _datetime:
- * concurrent imports corrupt memory on 3.12 and 3.13.  The others: 3.12 runs
- * their init even where it refuses them.  asyncio: 3.12 frees a static twice.
+ * concurrent imports corrupt memory on 3.12 and 3.13.  The others are for 3.12,
+ * which runs their init even where it refuses them, and frees a static of
+ * asyncio's twice; they would take a third of a start's time.
  */
-#define MAIN_FIRST "import _datetime, _decimal, _ctypes, pyexpat, " \
-	"_elementtree, asyncio\n"
+#define MAIN_FIRST (PY_GOOD_INTERPRETERS ? "import _datetime\n" : \
+	"import _datetime, _decimal, _ctypes, pyexpat, _elementtree, " \
+	"asyncio\n")
 
 /* The signal's handler writes the stack of the thread that gets it. */
 #define STACK_HANDLER "import faulthandler\n" \
