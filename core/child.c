@@ -63,8 +63,8 @@ mark_inherited(const struct family *f, int control)
 {
 	for (unsigned i = 0; i < f->ls.n; i++)
 		for (unsigned k = 0; k < f->ls.shards; k++)
-			clofork_set(listener_fd(&f->ls, i, k));
-	clofork_set(control);
+			clofork_set(0, listener_fd(&f->ls, i, k));
+	clofork_set(0, control);
 }
 
 _Noreturn static void

@@ -6,14 +6,24 @@
 #include "core/clofork.h"
 
 #include <pthread.h>
+#include <stdalign.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <unistd.h>
 
 #include "core/util.h"
 
+/* Shards beyond share with others: slower, not wrong. */
+#define SETS 64u
+
+/* Of a shard: the kernel gives two shards numbers that are neighbours. */
+struct marks {
+	alignas(128) _Atomic uint32_t end;	/* words used so far */
+	alignas(128) _Atomic uint64_t word[CLOFORK_MAX / 64];
+};
+
 /* Of the process: the handlers of pthread_atfork() are given nothing. */
-static _Atomic uint64_t marked[CLOFORK_MAX / 64];
+static struct marks marked[SETS];
 
 static uint64_t
 bit(int fd)
@@ -22,35 +32,54 @@ bit(int fd)
 }
 
 void
-clofork_set(int fd)
+clofork_set(unsigned shard, int fd)
 {
-	if (fd >= 0 && (unsigned)fd < CLOFORK_MAX)
-		atomic_fetch_or_explicit(&marked[(unsigned)fd / 64], bit(fd),
-		    memory_order_relaxed);
+	struct marks *m = &marked[shard % SETS];
+	uint32_t w = (uint32_t)fd / 64, end;
+
+	if (fd < 0 || (unsigned)fd >= CLOFORK_MAX)
+		return;
+	end = atomic_load_explicit(&m->end, memory_order_relaxed);
+	while (end <= w && !atomic_compare_exchange_weak_explicit(&m->end,
+	    &end, w + 1, memory_order_relaxed, memory_order_relaxed))
+		;
+	atomic_fetch_or_explicit(&m->word[w], bit(fd), memory_order_relaxed);
 }
 
 void
-clofork_clear(int fd)
+clofork_clear(unsigned shard, int fd)
 {
+	struct marks *m = &marked[shard % SETS];
+
 	if (fd >= 0 && (unsigned)fd < CLOFORK_MAX)
-		atomic_fetch_and_explicit(&marked[(unsigned)fd / 64],
-		    ~bit(fd), memory_order_relaxed);
+		atomic_fetch_and_explicit(&m->word[fd / 64], ~bit(fd),
+		    memory_order_relaxed);
+}
+
+static void
+close_word(_Atomic uint64_t *word, int first)
+{
+	uint64_t left = atomic_load_explicit(word, memory_order_relaxed);
+
+	/* Written only where it was: the pages stay the parent's. */
+	if (!left)
+		return;
+	for (; left; left &= left - 1)
+		close(first + __builtin_ctzll(left));
+	atomic_store_explicit(word, 0, memory_order_relaxed);
 }
 
 /* In the child, where there is no other thread; nothing here may allocate. */
 static void
 close_marked(void)
 {
-	for (unsigned i = 0; i < ARRAY_LEN(marked); i++) {
-		uint64_t left = atomic_load_explicit(&marked[i],
+	for (unsigned i = 0; i < SETS; i++) {
+		struct marks *m = &marked[i];
+		uint32_t end = atomic_load_explicit(&m->end,
 		    memory_order_relaxed);
 
-		for (; left; left &= left - 1)
-			close((int)(i * 64) + __builtin_ctzll(left));
-		/* Written only where it was: the pages stay the parent's. */
-		if (atomic_load_explicit(&marked[i], memory_order_relaxed))
-			atomic_store_explicit(&marked[i], 0,
-			    memory_order_relaxed);
+		for (uint32_t w = 0; w < end; w++)
+			close_word(&m->word[w], (int)(w * 64));
 	}
 }
 

@@ -20,8 +20,11 @@
 /* Descriptors from here on are not marked. */
 #define CLOFORK_MAX (1u << 20)
 
-void clofork_set(int fd);
-/* Before it is closed: the number may be another's at once. */
-void clofork_clear(int fd);
+/* <shard>: whose it is, so that shards do not write to each other's lines. */
+void clofork_set(unsigned shard, int fd);
+/*
+ * Of the same shard, before it is closed: the number may be another's at once.
+ */
+void clofork_clear(unsigned shard, int fd);
 
 #endif

@@ -120,7 +120,7 @@ die(struct conn *c)
 	 * application starts is between fork and exec, with our memory gone.
 	 */
 	loop_del(&s->loop, &c->io);
-	clofork_clear(c->io.fd);
+	clofork_clear(s->id, c->io.fd);
 	c->xport->close(c);
 	c->io.fd = -1;
 	count(s, -1);
@@ -300,7 +300,7 @@ conn_open(struct shard *s, int fd, const struct peer *peer, unsigned listener)
 		goto fail_peer;
 	if (list_empty(&c->node))
 		list_add_tail(&s->conns, &c->node);
-	clofork_set(fd);
+	clofork_set(s->id, fd);
 	count(s, 1);
 	return 0;
 

@@ -52,7 +52,7 @@ loop_init(struct loop *l, int wake_fd, io_fn on_wake)
 		l->epfd = -1;
 		return err;
 	}
-	clofork_set(l->epfd);
+	clofork_set(0, l->epfd);
 	return 0;
 }
 
@@ -60,7 +60,7 @@ void
 loop_fini(struct loop *l)
 {
 	if (l->epfd != -1) {
-		clofork_clear(l->epfd);
+		clofork_clear(0, l->epfd);
 		close(l->epfd);
 	}
 	l->epfd = -1;

@@ -35,7 +35,7 @@
 #include "core/ring.h"
 
 #define SHM_MAGIC UINT64_C(0x006c616f68532180)
-#define SHM_VERSION 2
+#define SHM_VERSION 3
 
 /* Messages that the ring knows of at once, if their lanes hold as many. */
 #define SHM_RING_SLOTS 65536
@@ -77,14 +77,13 @@ struct slot {
 	_Atomic int32_t adopter;		/* slot that polls for it, -1 */
 	_Atomic uint32_t generation;
 	_Atomic int32_t pid;			/* of its process, 0: none */
-	/* Written by the shard. */
-	_Atomic int32_t tid;			/* of its thread */
 
 	/*
 	 * Written by the shard: CLOCK_MONOTONIC ns, 0 outside a run step.
 	 * While it starts: 0 while it waits.
 	 */
 	alignas(128) _Atomic uint64_t busy_since;
+	_Atomic int32_t tid;			/* of its thread */
 
 	/* Written by the shard; they go on counting over its restarts. */
 	alignas(128) _Atomic uint64_t accepted;

@@ -10,6 +10,9 @@
 
 #include "tests/unit/t.h"
 
+/* Whose descriptors are marked. */
+#define SHARD 3u
+
 static bool
 is_open(int fd)
 {
@@ -52,14 +55,14 @@ a_child_has_only_what_is_not_marked(void)
 	for (int i = 0; i < 3; i++)
 		fd[i] = open("/dev/null", O_RDONLY);
 	OK(in_child(which_are_open, fd) == 7);
-	clofork_set(fd[0]);
-	clofork_set(fd[2]);
+	clofork_set(SHARD, fd[0]);
+	clofork_set(SHARD + 1, fd[2]);
 	OK(in_child(which_are_open, fd) == 2);
 	OK(which_are_open(fd) == 7);
 	OK(in_child(reopened_and_forked, fd) == 3);
-	clofork_clear(fd[2]);
+	clofork_clear(SHARD + 1, fd[2]);
 	OK(in_child(which_are_open, fd) == 6);
-	clofork_clear(fd[0]);
+	clofork_clear(SHARD, fd[0]);
 	OK(in_child(which_are_open, fd) == 7);
 	for (int i = 0; i < 3; i++)
 		close(fd[i]);
@@ -76,20 +79,20 @@ every_number_is_its_own(void)
 		fd[0] = dup2(null, at[i] - 1);
 		fd[1] = dup2(null, at[i]);
 		fd[2] = dup2(null, at[i] + 1);
-		clofork_set(at[i]);
+		clofork_set(SHARD, at[i]);
 		OK(in_child(which_are_open, fd) == 5);
-		clofork_clear(at[i]);
+		clofork_clear(SHARD, at[i]);
 		for (int k = 0; k < 3; k++)
 			close(fd[k]);
 	}
-	clofork_set(-1);
-	clofork_clear(-1);
-	clofork_set(CLOFORK_MAX);
-	clofork_clear(CLOFORK_MAX);
-	clofork_set(CLOFORK_MAX - 1);
+	clofork_set(SHARD, -1);
+	clofork_clear(SHARD, -1);
+	clofork_set(SHARD, CLOFORK_MAX);
+	clofork_clear(SHARD, CLOFORK_MAX);
+	clofork_set(SHARD, CLOFORK_MAX - 1);
 	fd[0] = fd[1] = fd[2] = null;
 	OK(in_child(which_are_open, fd) == 7);
-	clofork_clear(CLOFORK_MAX - 1);
+	clofork_clear(SHARD, CLOFORK_MAX - 1);
 	close(null);
 }
 
