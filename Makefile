@@ -12,7 +12,8 @@ MAKEFLAGS += --no-builtin-rules
 include config.mk
 
 ifeq ($(OPT_$(FLAVOUR)),)
-$(error FLAVOUR=$(FLAVOUR): it is release, debug, asan, tsan, cov or fuzz)
+$(error FLAVOUR=$(FLAVOUR): it is release, debug, asan, tsan, cov, lines \
+	or fuzz)
 endif
 
 # ---- sources: listed, not globbed: a file is added on purpose -------------
@@ -60,7 +61,7 @@ SOAKS = $(patsubst tests/soak/%.c,%,$(wildcard tests/soak/*.c))
 # ---- what the machine has -------------------------------------------------
 
 # Goals that compile nothing themselves must work before "make deps" has run.
-COMPILE = $(filter-out deps demo test model loom matrix fuzz clean help \
+COMPILE = $(filter-out deps demo test lines model loom matrix fuzz clean help \
 	install uninstall, $(or $(MAKECMDGOALS),all))
 
 ifneq ($(COMPILE),)
@@ -124,7 +125,7 @@ endif
 # jemalloc replaces malloc, and so do the sanitizers: one or the other.  Its
 # operator new is in an object of its own, which nothing pulls in, so C++'s
 # library is not needed.
-ifneq ($(filter $(RELEASES) debug cov,$(FLAVOUR)),)
+ifneq ($(filter $(RELEASES) debug cov lines,$(FLAVOUR)),)
 JEMALLOC = -l:libjemalloc_pic.a
 $(O)/core/mem.o: private CPPFLAGS += -DSHOAL_JEMALLOC
 endif
@@ -134,6 +135,15 @@ endif
 ifeq ($(FLAVOUR),cov)
 COUNTED = $(O)/tests/shim/counted.o
 $(SHOAL): private LDFLAGS += -Wl,--wrap=_exit
+endif
+
+# Our own functions are called instead of the thread sanitizer's; they are not
+# to call themselves.
+ifeq ($(FLAVOUR),lines)
+COUNTED = $(O)/tests/shim/lines.o
+$(COUNTED): private CFLAGS += -fno-sanitize=thread
+$(SHOAL): private LDFLAGS += -fno-sanitize=thread -Wl,--wrap=memcpy \
+	-Wl,--wrap=memmove -Wl,--wrap=memset -Wl,--wrap=mmap
 endif
 
 # Elsewhere these headers are not even findable (libc's folder, where Debian
@@ -302,8 +312,13 @@ test:				## everything, with one Python (README)
 	+$(step) unit-core FLAVOUR=tsan
 	+$(step) soak-short FLAVOUR=release
 	+$(step) soak-short FLAVOUR=tsan
+	+$(step) lines
 	+$(step) e2e FLAVOUR=release
 	+$(step) e2e FLAVOUR=asan PYTEST='-m asan $(PYTEST)'
+
+lines:				## two shards write no cache line that they share
+	+@$(step) all FLAVOUR=lines
+	tools/lines build/lines/shoal $(ARGS)
 
 model:				## check the ring's model with Spin (minutes)
 	@CC='$(CC)' tests/model/run $(O)/model
@@ -393,5 +408,5 @@ help:				## print this
 		'(config.mk has more)'
 
 .PHONY: all unit unit-core coverage cover-e2e fuzz fuzzers soak soak-short \
-	e2e suite autobahn check test model loom matrix style listed hdrs deps \
+	e2e suite autobahn check test lines model loom matrix style listed hdrs deps \
 	demo bench pgo install uninstall clean help FORCE

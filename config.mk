@@ -13,6 +13,7 @@ BINDIR = $(PREFIX)/bin
 # cov      counts which lines run ("make coverage")
 # train    counts which way the branches go, for "make pgo" (gcc)
 # pgo      release, as "make pgo" makes it of those counts
+# lines    notes which threads touch each cache line ("make lines")
 # fuzz     what "make fuzz" builds: clang's libFuzzer, sanitizers as in asan
 FLAVOUR = release
 
@@ -42,6 +43,9 @@ OPT_asan    = -O1 -g -fsanitize=address,undefined \
 	-fno-sanitize-recover=undefined -fno-omit-frame-pointer
 OPT_tsan    = -O1 -g -fsanitize=thread -fno-omit-frame-pointer
 OPT_cov     = -O0 -g --coverage -fprofile-update=atomic
+# The release's code; -fno-builtin: a copy is a call that can be noted.
+OPT_lines   = -O2 -g -DNDEBUG -fsanitize=thread -U__SANITIZE_THREAD__ \
+	-fno-builtin-memcpy -fno-builtin-memmove -fno-builtin-memset -Wno-tsan
 # clang does not say of itself that the sanitizer is on, as gcc does.
 OPT_fuzz    = -O1 -g -fsanitize=fuzzer-no-link,address,undefined \
 	-fno-sanitize-recover=undefined -fno-omit-frame-pointer \
