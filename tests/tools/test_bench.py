@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 BENCH = ROOT / "tools/bench"
 sys.path.insert(0, str(BENCH))
 
-from runner import build, burst, report, rows, talks       # noqa: E402
+from runner import ask, build, burst, count, report, rows, talks  # noqa: E402
 
 PLOT = runpy.run_path(str(BENCH / "plot"))
 LOADS = {load.name: load for load in rows.LOADS + talks.LOADS}
@@ -258,3 +258,67 @@ def test_bars_of_starting_that_are_missed_are_named():
     found["uvicorn"] = (99, 99, 1, 20)
     assert STARTUP["missed"](found) == ["shoal starts slower than uvicorn",
                                         "shoal is larger than granian"]
+
+
+# ---- counting instructions
+
+CALLGRIND = """\
+summary: 1158
+ob=(1) /b/shoal
+fl=(1) /src/proto/h1_in.c
+fn=(1) head.part.0
+12 100
++3 20
+fi=(2) /src/./core/str.h
+40 7
+fe=(1)
+16 1
+cob=(2) /lib/libpython3.13.so.1.0
+cfi=(3) Objects/dict.c
+cfn=(2) insertdict
+calls=2 80
+17 1000
+fn=(3) llhttp__internal__run
+* 5
+fl=(4) ???
+fn=(4) malloc'2
+0 4
+ob=(2)
+fl=(3)
+fn=(2)
+80 1000
+ob=(3) /lib/ld-linux-x86-64.so.2
+fl=(5) ???
+fn=(5) __tls_get_addr
+0 21
+"""
+
+
+def test_instructions_are_their_own_and_where_the_code_is_from(tmp_path):
+    file = tmp_path / "out.1"
+    file.write_text(CALLGRIND.replace("fn=(3)", "fl=(4) ???\nfn=(3)"))
+    costs = count.profile(file)
+    assert sum(costs.values()) == 1158
+    areas, functions = count.summed(costs, "/b/shoal")
+    assert areas == {"proto": 121, "core": 7, "llhttp": 5, "jemalloc": 4,
+                     "libpython": 1000, "libc": 21}
+    assert functions == {"proto/h1_in.c head": 128, "malloc": 4,
+                         "llhttp__internal__run": 5, "insertdict": 1000,
+                         "__tls_get_addr": 21}
+
+
+def test_a_request_is_asked_as_its_load_says():
+    said = ask.request(rows.replace(LOADS["asgi-echo"], depth=2))
+    head, body = said.split(b"\r\n\r\n")[:2]
+    assert head.startswith(b"POST / HTTP/1.1\r\nHost: ")
+    assert b"\r\nContent-Length: 4096" in head
+    assert said == 2 * (head + b"\r\n\r\n" + b"x" * 4096)
+    assert body.startswith(b"x" * 4096 + b"POST / ")
+
+
+@pytest.mark.parametrize("size, head", [(5, b"\x81\x85"),
+                                        (1024, b"\x81\xfe\x04\x00")])
+def test_a_message_is_a_masked_frame(size, head):
+    said = ask.frame(b"m" * size, b"\0\1\0\1")
+    assert said.startswith(head + b"\0\1\0\1ml")
+    assert len(said) == len(head) + 4 + size

@@ -3,17 +3,22 @@
 import os
 import re
 import subprocess
+from collections import Counter
 from pathlib import Path
 
 APPS = Path(__file__).resolve().parents[1] / "apps"
 
 
-def counted(command, env, folder):
-    """Instructions of <command> and all that it forks, the largest process's."""
+def callgrind(folder):
+    """What a command begins with; its processes write into <folder>, now empty."""
     for old in folder.iterdir():
         old.unlink()
-    subprocess.run(["valgrind", "--tool=callgrind", "-q",
-        "--callgrind-out-file=%s/out.%%p" % folder, *command], cwd=APPS,
+    return ["valgrind", "--tool=callgrind", "-q", "--callgrind-out-file=%s/out.%%p" % folder]
+
+
+def counted(command, env, folder):
+    """Instructions of <command> and all that it forks, the largest process's."""
+    subprocess.run([*callgrind(folder), *command], cwd=APPS,
         env={**os.environ, "PYTHONHASHSEED": "0", **env},
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=600)
     totals = []
@@ -22,6 +27,70 @@ def counted(command, env, folder):
         if found:
             totals.append(int(found[1]))
     return max(totals)
+
+
+def profile(file):
+    """
+    The instructions of one of callgrind's files: a Counter by object (a path), the
+    function's source, the line's source (another one where code is inlined), function.
+    """
+    costs, names, now = Counter(), {}, {}
+    called = False      # the next line is of what is called
+    for line in file.read_text(errors="replace").splitlines():
+        if line[:1] in "0123456789+-*" and line:
+            if not called:
+                costs[now["ob"], now["fl"], now["fi"], now["fn"]] += int(line.split()[1])
+            called = False
+        elif line.startswith("calls="):
+            called = True
+        elif found := NAMING.match(line):
+            kind, number, name = found.groups()
+            table = {"cfi": "fl", "cfl": "fl", "fi": "fl", "fe": "fl", "cfn": "fn",
+                "cob": "ob"}.get(kind, kind)
+            # a name is told once, with its number
+            name = names.setdefault((table, number), name)
+            if kind in ("fi", "fe"):
+                now["fi"] = name
+            elif kind == table:
+                now[kind] = name
+                now["fi"] = now.get("fl")
+    return costs
+
+
+NAMING = re.compile(r"(c?(?:ob|fl|fn|fi)|fe)=\((\d+)\)(?: (.*))?$")
+OURS = re.compile(r"/(core|proto|interp)/([^/]+\.[ch])$")
+AREAS = ("proto", "core", "interp", "llhttp", "zlib", "jemalloc", "libpython", "libc", "other")
+
+
+def place(key, binary):
+    """Where that code is from, one of AREAS, and its function as people name it."""
+    path, source, line, name = key
+    # 'N: of a recursion; .isra.0 and the like: as the compiler changed it
+    name = re.sub(r"'\d+$|\.(isra|part|constprop|cold|lto_priv)\b.*", "", name)
+    if path != binary:
+        base = os.path.basename(path)
+        if base.startswith("libpython") or "/lib-dynload/" in path:
+            return "libpython", name
+        return ("libc" if re.match(r"(libc|libm|ld-linux\S*)\.so", base) else "other"), name
+    if found := OURS.search(source):
+        inlined = OURS.search(line)
+        return (inlined or found)[1], "%s/%s %s" % (found[1], found[2], name)
+    if "/include/python" in source:
+        return "interp", name           # an inline function that was not inlined
+    if source != "???":
+        return "libpython", name        # STATIC_PYTHON
+    # the other archives do not say their sources
+    return {"ll": "llhttp", "z_": "zlib"}.get(name[:2], "jemalloc"), name
+
+
+def summed(costs, binary):
+    """Instructions by area and by function, most first, of a Counter of profile()."""
+    areas, functions = Counter(), Counter()
+    for key, cost in costs.items():
+        area, name = place(key, binary)
+        areas[area] += cost
+        functions[name] += cost
+    return areas, functions
 
 
 def cost(module, kind, name, counts, options, folder, env={}):

@@ -128,8 +128,9 @@ class CountedFile(io.RawIOBase):
 class Process:
     """A running server, pinned to its CPUs."""
 
-    def __init__(self, command, port, cpus, cwd, env):
+    def __init__(self, command, port, cpus, cwd, env, patience=1):
         self.port = port
+        self.patience = patience    # times as long for all that it does
         self.cpus = cpus
         self.response_bytes = None
         self.log = tempfile.TemporaryFile()
@@ -177,7 +178,8 @@ class Process:
     def wait_until_it_answers(self, load):
         """Note the length of a whole response once one is as expected; it
         is None for WebSockets, where the load itself looks at everything."""
-        give_up = time.monotonic() + START_SECONDS
+        seconds = START_SECONDS * self.patience
+        give_up = time.monotonic() + seconds
         while True:
             if self.popen.poll() is not None:
                 raise Failure(f"ended with {self.popen.returncode}"
@@ -187,7 +189,7 @@ class Process:
                 break
             except OSError:
                 if time.monotonic() > give_up:
-                    raise Failure(f"no connection in {START_SECONDS} s"
+                    raise Failure(f"no connection in {seconds} s"
                                   + self.last_lines())
                 time.sleep(0.05)
         if load.interface != "websocket":
@@ -196,7 +198,7 @@ class Process:
     def checked_response(self, load):
         """Send one request; the response's length, or what is wrong."""
         client = http.client.HTTPConnection("127.0.0.1", self.port,
-                                            timeout=START_SECONDS)
+                                            timeout=START_SECONDS * self.patience)
         try:
             client.connect()
             with client.sock as connection:
@@ -226,7 +228,7 @@ class Process:
             self.popen.terminate()
             self.wake()
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self.popen.wait(STOP_SECONDS)
+                self.popen.wait(STOP_SECONDS * self.patience)
             self.signal(signal.SIGKILL)
             self.popen.wait()
             self.log.close()
