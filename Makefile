@@ -85,6 +85,7 @@ export DEPS_CFLAGS = -fsanitize=fuzzer-no-link,address
 endif
 DEPS := $(shell CC='$(CC)' DEPS_CFLAGS='$(DEPS_CFLAGS)' tools/deps --path)
 HARDEN := $(shell tools/ccflags $(CC) -U_FORTIFY_SOURCE $(HARDEN))
+LTO := $(shell tools/ccflags --link $(CC) $(LTO))
 endif
 
 # Both of its builds are tested (tools/deps).
@@ -116,6 +117,11 @@ LDLIBS = -lpthread -ldl -lm
 
 # The same code, compiled with other knowledge.
 RELEASES = release train pgo
+
+# Not where branches are counted, file by file.
+ifneq ($(filter release pgo,$(FLAVOUR)),)
+CFLAGS += $(LTO)
+endif
 
 # _FORTIFY_SOURCE hides calls from the sanitizers.
 ifneq ($(filter $(RELEASES),$(FLAVOUR)),)
@@ -220,9 +226,10 @@ FORCE:
 # ---- tests ----------------------------------------------------------------
 
 # Each unit test and soak is a program; it gets all of core and proto but main.
+# Nobody waits for the linker to compile that again for each.
 $(O)/tests/%: $(O)/tests/%.o $(LIB_O) $(LLHTTP) $(ZLIB)
-	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(JEMALLOC) \
-		$(LDLIBS)
+	$(call say,LD,$@)$(CC) $(CFLAGS) -fno-lto $(LDFLAGS) -o $@ $^ \
+		$(JEMALLOC) $(LDLIBS)
 
 unit: $(UNIT_BIN)		## build and run the unit tests of a FLAVOUR
 	@tools/unit $(FLAVOUR) $^

@@ -34,10 +34,10 @@ WERROR =
 
 OPT_release = -O2 -g -DNDEBUG
 OPT_train   = $(OPT_release) -fprofile-generate -fprofile-update=atomic
-# -w: it says which functions the training did not reach, and no more; release
-# is the same code with its warnings.
+# Counts of threads are never exact (-fprofile-correction), nor are there any of
+# what the training did not reach.  Those of other code are an error.
 OPT_pgo     = $(OPT_release) -fprofile-use -fprofile-partial-training \
-	-flto=auto -w
+	-fprofile-correction -Wno-missing-profile
 OPT_debug   = -O1 -g
 OPT_asan    = -O1 -g -fsanitize=address,undefined \
 	-fno-sanitize-recover=undefined -fno-omit-frame-pointer
@@ -56,6 +56,11 @@ E2E_JOBS = 3
 
 # Seconds that "make fuzz" gives each fuzzer.
 FUZZ_TIME = 3600
+
+# Of release and pgo: 2 to 5 % fewer instructions of a request.  The objects are
+# fat: the code that tools/globals looks at is in them, too.  Taken where the
+# compiler knows both flags and links what it made (old clangs do not).
+LTO = -flto=auto -ffat-lto-objects
 
 # Taken only where the compiler knows them (tools/ccflags tries each).
 HARDEN = -D_FORTIFY_SOURCE=3 -fstack-protector-strong \

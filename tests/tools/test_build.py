@@ -137,6 +137,19 @@ def test_ccflags_leaves_out_what_the_compiler_does_not_take(tmp_path):
                                    "-fstack-protector-strong"]
 
 
+def test_ccflags_takes_all_that_it_can_link_or_none(tmp_path):
+    def links(refused):
+        old = script(tmp_path / "cc", 'case " $* " in *"%s "*) exit 1 ;;\n'
+                     "esac\n" % refused)
+        done = run(TOOLS / "ccflags", "--link", old, "-flto", "-ffat")
+        assert done.returncode == 0
+        return done.stdout.split()
+
+    assert links("no such flag") == ["-flto", "-ffat"]
+    assert links("-ffat") == []
+    assert links("main.o") == []
+
+
 # ---- findpython
 
 def fake_python(folder, minor, fit=True):
