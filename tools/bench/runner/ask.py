@@ -122,12 +122,11 @@ def stop(pid):
         time.sleep(0.0005)
 
 
-def converse(clients, port, pid, rounds):
+def converse(clients, pid, rounds):
     """
-    All ask, then all are answered; so many <rounds>.  The process <pid> is stopped
+    All, open, ask, then all are answered; so many <rounds>.  The process <pid> is stopped
     while they ask: how many of them a turn finds does not depend on the machine.
     """
-    clients.open(port)
     for _ in range(rounds):
         stop(pid)
         clients.ask()
