@@ -29,8 +29,8 @@ CORE = core/adopt.c core/alog.c core/alog_fmt.c core/amount.c core/arena.c \
 	core/timer.c core/title.c core/topic.c core/watch.c
 
 PROTO = proto/field.c proto/h1.c proto/h1_in.c proto/h1_out.c proto/head.c \
-	proto/mask.c proto/req.c proto/res.c proto/sha1.c proto/sse.c \
-	proto/utf8.c proto/ws.c proto/ws_deflate.c proto/ws_shake.c \
+	proto/mask.c proto/req.c proto/res.c proto/section.c \
+	proto/sha1.c proto/sse.c proto/utf8.c proto/ws.c proto/ws_deflate.c proto/ws_shake.c \
 	proto/wsock.c
 
 INTERP = interp/aloop.c interp/aloop_conn.c interp/aloop_handle.c \

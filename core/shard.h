@@ -47,6 +47,7 @@
 
 struct app_ops;				/* proto/app.h */
 struct req;
+struct sections;
 
 /* One recv of a busy connection; bigger only moves work between turns. */
 #define SHARD_RBUF (64u << 10)
@@ -102,6 +103,7 @@ struct shard {
 	void *py;			/* the interpreter's side: interp/ */
 	struct req *req_pool;		/* proto/req.c */
 	unsigned n_req_pool;
+	struct sections *sections;	/* proto/section.c */
 	unsigned n_reqs;		/* requests that an application has */
 	size_t ws_deflate;		/* bytes of proto/ws_deflate.c */
 	uint64_t date_s;		/* second of <date>, wall clock */

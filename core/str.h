@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 
 struct str {
@@ -54,6 +55,25 @@ str_ieq(struct str a, struct str b)
 		    str_lower((unsigned char)b.p[i]))
 			return false;
 	return true;
+}
+
+/* Eight bytes at a time; only ever compared within one process. */
+static inline uint32_t
+str_hash(struct str s)
+{
+	const uint64_t k = 0x9fb21c651e98df25ull;
+	uint64_t h = s.n * 0x9e3779b97f4a7c15ull, w;
+
+	for (; s.n >= 8; s.p += 8, s.n -= 8) {
+		memcpy(&w, s.p, 8);
+		h = (h ^ w) * k;
+		h ^= h >> 32;
+	}
+	w = 0;
+	if (s.n > 0)
+		memcpy(&w, s.p, s.n);
+	h = (h ^ w) * k;
+	return (uint32_t)(h >> 32);
 }
 
 #endif

@@ -17,6 +17,7 @@
 #include "core/util.h"
 #include "interp/state.h"
 #include "proto/req.h"
+#include "proto/section.h"
 
 #define FIELDS 1024
 #define TARGETS 256
@@ -44,34 +45,23 @@ struct client_entry {
 	uint64_t id;
 };
 
+/* The fields of a section that came before, all of them. */
+struct section_entry {
+	PyObject *headers;		/* list of (bytes, bytes) */
+	uint64_t id;
+};
+
 struct scope_cache {
 	struct field_entry *field[FIELDS];
 	struct target_entry *target[TARGETS];
 	struct client_entry client[CLIENTS];
+	struct section_entry section[SECTIONS];
 };
 
 struct scope_cache *
 scope_cache_new(void)
 {
 	return mem_try_zero(sizeof(struct scope_cache));
-}
-
-/* Eight bytes at a time; only ever compared within one process. */
-uint32_t
-scope_hash(const char *s, size_t n)
-{
-	const uint64_t k = 0x9fb21c651e98df25ull;
-	uint64_t h = n * 0x9e3779b97f4a7c15ull, w;
-
-	for (; n >= 8; s += 8, n -= 8) {
-		memcpy(&w, s, 8);
-		h = (h ^ w) * k;
-		h ^= h >> 32;
-	}
-	w = 0;
-	memcpy(&w, s, n);
-	h = (h ^ w) * k;
-	return (uint32_t)(h >> 32);
 }
 
 static PyObject *
@@ -133,7 +123,7 @@ field_pair(struct scope_cache *c, const struct field *f, make_fn make)
 
 	if (n > CACHED_MAX)
 		return make_pair(f, make);
-	at = &c->field[scope_hash(f->p, n) % FIELDS];
+	at = &c->field[str_hash((struct str){ f->p, n }) % FIELDS];
 	e = *at;
 	if (e && e->n == n && e->n_name == f->n_name &&
 	    memcmp(e->raw, f->p, n) == 0)
@@ -144,8 +134,8 @@ field_pair(struct scope_cache *c, const struct field *f, make_fn make)
 	return pair;
 }
 
-PyObject *
-scope_headers(struct pystate *st, const struct req *r)
+static PyObject *
+make_headers(struct pystate *st, const struct req *r)
 {
 	PyObject *out = PyList_New((Py_ssize_t)r->n_fields);
 
@@ -162,6 +152,26 @@ scope_headers(struct pystate *st, const struct req *r)
 		PyList_SET_ITEM(out, (Py_ssize_t)i, pair);
 	}
 	return out;
+}
+
+PyObject *
+scope_headers(struct pystate *st, const struct req *r)
+{
+	struct section_entry *e;
+	PyObject *headers;
+
+	if (!r->section)
+		return make_headers(st, r);
+	e = &st->cache->section[r->section->id % SECTIONS];
+	if (e->id != r->section->id) {
+		headers = make_headers(st, r);
+		if (!headers)
+			return NULL;
+		Py_XSETREF(e->headers, headers);
+		e->id = r->section->id;
+	}
+	/* A list of its own: the application may change it. */
+	return PyList_GetSlice(e->headers, 0, PY_SSIZE_T_MAX);
 }
 
 PyObject *
@@ -252,7 +262,7 @@ target(struct pystate *st, const struct req *r, struct scope_target *t,
 
 	if (raw.n > CACHED_MAX)
 		return make_target(r, t, make);
-	at = &st->cache->target[scope_hash(raw.p, raw.n) % TARGETS];
+	at = &st->cache->target[str_hash(raw) % TARGETS];
 	e = *at;
 	if (e && e->n == raw.n && memcmp(e->raw, raw.p, raw.n) == 0) {
 		t->path = Py_NewRef(e->t.path);

@@ -2,9 +2,10 @@
 /*
  * A request's head as Python objects, shared by ASGI, RSGI and WSGI.
  *
- * Clients send the same fields again and again.  Three small direct-mapped
- * caches (fields, targets, clients) hand out the objects made before; what is
- * long is not cached.  Objects are immutable, so sharing them is invisible.
+ * Clients send the same fields again and again.  Four small direct-mapped
+ * caches (fields, whole sections of them, targets, clients) hand out the
+ * objects made before; what is long is not cached.  Objects are immutable, so
+ * sharing them is invisible.
  *
  * Each function returns a new reference, or NULL with an exception.
  * Thread: the GIL's and the shard's token's holder.
@@ -56,9 +57,6 @@ PyObject *scope_client(struct pystate *st, const struct req *r);
 PyObject *scope_server(struct pystate *st, const struct req *r);
 /* "1.0", "1.1" */
 PyObject *scope_version(struct pystate *st, const struct req *r);
-
-/* For caches of this process only. */
-uint32_t scope_hash(const char *s, size_t n);
 
 /*
  * %-decodes <in> to <out> (at least in.n bytes); its length.  A '%' without

@@ -19,6 +19,7 @@
 #include "interp/scope.h"
 #include "interp/state.h"
 #include "proto/req.h"
+#include "proto/section.h"
 
 #define CACHED 1024
 #define CACHED_MAX 256
@@ -33,14 +34,21 @@ struct env_entry {
 	char raw[CACHED_MAX];
 };
 
+/* What an environ begins as: a dict, and the target that it has in it. */
+struct env_base {
+	PyObject *dict;
+	PyObject *target;		/* the last request's; or NULL */
+};
+
 /*
  * What requests of a connection have alike, by its number; the target, too:
  * most that come again ask for the same one.
  */
 struct env_peers {
 	uint64_t id;			/* of the connection, and 1 */
-	PyObject *common;		/* dict, copied a request */
-	PyObject *target;		/* the last request's; or NULL */
+	uint64_t section;		/* whose fields <known> has; or 0 */
+	struct env_base bare;		/* no fields */
+	struct env_base known;
 };
 
 struct wsgi_env {
@@ -180,7 +188,7 @@ cached(struct wsgi_env *e, const struct field *f)
 
 	if (n > CACHED_MAX)
 		return NULL;
-	at = &e->cache[scope_hash(f->p, n) % CACHED];
+	at = &e->cache[str_hash((struct str){ f->p, n }) % CACHED];
 	c = *at;
 	if (c && c->n == n && c->n_name == f->n_name &&
 	    memcmp(c->raw, f->p, n) == 0)
@@ -301,9 +309,9 @@ path_text(struct str path, const struct req *r, PyObject *target)
 	return latin1(path);
 }
 
-/* What <target> says, into what the requests of the connection have alike. */
+/* What <target> says, into what an environ begins as. */
 static int
-set_target(struct wsgi_env *e, PyObject *common, const struct call *c,
+set_target(struct wsgi_env *e, PyObject *dict, const struct call *c,
     PyObject *target)
 {
 	const struct req *r = c->head;
@@ -317,16 +325,16 @@ set_target(struct wsgi_env *e, PyObject *common, const struct call *c,
 		return -1;
 	}
 	path = (struct str){ buf, scope_unquote(r->path, buf) };
-	path = split_root(e, common, c->shard->conf, path, &err);
+	path = split_root(e, dict, c->shard->conf, path, &err);
 	if (!err)
-		err = set(common, e->path_info, path_text(path, r, target));
+		err = set(dict, e->path_info, path_text(path, r, target));
 	if (buf != small)
 		mem_free(buf);
 	if (!err)
-		err = set(common, e->query_string, latin1(r->query));
+		err = set(dict, e->query_string, latin1(r->query));
 	if (!err)
-		err = PyDict_SetItem(common, e->request_uri, target);
-	return err ? err : PyDict_SetItem(common, e->raw_uri, target);
+		err = PyDict_SetItem(dict, e->request_uri, target);
+	return err ? err : PyDict_SetItem(dict, e->raw_uri, target);
 }
 
 static bool
@@ -337,19 +345,19 @@ is_text(PyObject *text, struct str s)
 }
 
 static int
-note_target(struct wsgi_env *e, struct env_peers *p, const struct call *c)
+note_target(struct wsgi_env *e, struct env_base *b, const struct call *c)
 {
 	PyObject *target;
 
-	if (p->target && is_text(p->target, c->head->target))
+	if (b->target && is_text(b->target, c->head->target))
 		return 0;
-	Py_CLEAR(p->target);
+	Py_CLEAR(b->target);
 	target = latin1(c->head->target);
-	if (!target || set_target(e, p->common, c, target) == -1) {
+	if (!target || set_target(e, b->dict, c, target) == -1) {
 		Py_XDECREF(target);
 		return -1;
 	}
-	p->target = target;
+	b->target = target;
 	return 0;
 }
 
@@ -381,25 +389,71 @@ set_addresses(struct wsgi_env *e, PyObject *environ, const struct call *c)
 	    set(environ, e->server_port, PyUnicode_FromString("80")) ? -1 : 0;
 }
 
-/* What the environ of a request of this connection begins as; borrowed. */
-static PyObject *
-common_of(struct wsgi_env *e, const struct call *c)
+/* <b> becomes a copy of <from>, without a target. */
+static int
+rebase(struct env_base *b, PyObject *from)
 {
-	struct env_peers *p = &e->peers[c->conn_id % PEERS];
-
-	if (p->id != c->conn_id + 1) {
-		p->id = 0;
-		Py_CLEAR(p->target);
-		Py_XSETREF(p->common, PyDict_Copy(e->common));
-		if (!p->common || set_addresses(e, p->common, c) == -1)
-			return NULL;
-		p->id = c->conn_id + 1;
-	}
-	return note_target(e, p, c) == -1 ? NULL : p->common;
+	Py_CLEAR(b->target);
+	Py_XSETREF(b->dict, PyDict_Copy(from));
+	return b->dict ? 0 : -1;
 }
 
 static int
-fill(struct wsgi_env *e, PyObject *environ, struct call *c)
+add_fields(struct wsgi_env *e, PyObject *environ, const struct req *r)
+{
+	for (unsigned i = 0; i < r->n_fields; i++)
+		if (add_field(e, environ, r, i) == -1)
+			return -1;
+	return 0;
+}
+
+/* What requests of this connection have alike; NULL with an exception. */
+static struct env_peers *
+peers_of(struct wsgi_env *e, const struct call *c)
+{
+	struct env_peers *p = &e->peers[c->conn_id % PEERS];
+
+	if (p->id == c->conn_id + 1)
+		return p;
+	p->id = p->section = 0;
+	if (rebase(&p->bare, e->common) == -1 ||
+	    set_addresses(e, p->bare.dict, c) == -1)
+		return NULL;
+	p->id = c->conn_id + 1;
+	return p;
+}
+
+/* With the fields that came before, which this request has, too. */
+static struct env_base *
+known_of(struct wsgi_env *e, struct env_peers *p, const struct call *c)
+{
+	const struct section *sec = c->head->section;
+
+	if (p->section == sec->id)
+		return &p->known;
+	p->section = 0;
+	if (rebase(&p->known, p->bare.dict) == -1 ||
+	    add_fields(e, p->known.dict, c->head) == -1)
+		return NULL;
+	p->section = sec->id;
+	return &p->known;
+}
+
+/* What the environ of this request begins as; borrowed. */
+static PyObject *
+base_of(struct wsgi_env *e, const struct call *c)
+{
+	struct env_peers *p = peers_of(e, c);
+	struct env_base *b;
+
+	if (!p)
+		return NULL;
+	b = c->head->section ? known_of(e, p, c) : &p->bare;
+	return b && note_target(e, b, c) == 0 ? b->dict : NULL;
+}
+
+static int
+fill(struct wsgi_env *e, PyObject *environ, struct call *c, PyObject *input)
 {
 	const struct req *r = c->head;
 
@@ -409,24 +463,21 @@ fill(struct wsgi_env *e, PyObject *environ, struct call *c)
 	if (r->minor != 1 && set(environ, e->server_protocol,
 	    PyUnicode_FromFormat("HTTP/%d.%d", r->major, r->minor)) == -1)
 		return -1;
-	for (unsigned i = 0; i < r->n_fields; i++)
-		if (add_field(e, environ, r, i) == -1)
-			return -1;
-	return 0;
+	if (!r->section && add_fields(e, environ, r) == -1)
+		return -1;
+	/* One object for both: it can be read, and called. */
+	if (PyDict_SetItem(environ, e->input, input) == -1)
+		return -1;
+	return PyDict_SetItem(environ, e->early_hints, input);
 }
 
 PyObject *
 wsgi_environ(struct wsgi_env *e, struct call *c, PyObject *input)
 {
-	PyObject *common = common_of(e, c);
-	PyObject *environ = common ? PyDict_Copy(common) : NULL;
+	PyObject *base = base_of(e, c);
+	PyObject *environ = base ? PyDict_Copy(base) : NULL;
 
-	if (!environ)
-		return NULL;
-	if (fill(e, environ, c) == -1 ||
-	    PyDict_SetItem(environ, e->input, input) == -1 ||
-	    /* One object for both: it can be read, and called. */
-	    PyDict_SetItem(environ, e->early_hints, input) == -1)
+	if (environ && fill(e, environ, c, input) == -1)
 		Py_CLEAR(environ);
 	return environ;
 }

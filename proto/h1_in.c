@@ -24,6 +24,7 @@
 #include "proto/field.h"
 #include "proto/h1_priv.h"
 #include "proto/head.h"
+#include "proto/section.h"
 #include "proto/ws_shake.h"
 
 _Static_assert(sizeof(llhttp_t) <= H1_PARSER, "the parser fits into struct h1");
@@ -147,12 +148,35 @@ on_protocol(llhttp_t *p, const char *at, size_t n)
 	return 0;
 }
 
+/*
+ * The rest of the head is what came before (section.h), and so is the verdict.
+ * With a target in absolute form, Host has to be compared with that.
+ */
+static bool
+is_known(struct h1 *h)
+{
+	struct req *r = h->req;
+	struct section *sec;
+
+	if (r->minor != 1 || r->authority.n > 0)
+		return false;
+	sec = section_find(h->conn->shard, &h->last, (struct str){
+	    h->section, (size_t)(h->end - h->section) });
+	if (!sec)
+		return false;
+	section_use(r, sec);
+	h->keep = sec->keep;
+	h->known = (uint32_t)sec->raw.n;
+	h->head_done = true;
+	h->whole = true;
+	return true;
+}
+
 static int
 on_version(llhttp_t *p, const char *at, size_t n)
 {
 	struct h1 *h = h1_of(p);
 
-	(void)at;
 	/* "1.1": llhttp judges only behind it, and all others alike. */
 	h->version += (uint8_t)n;
 	if (h->version != 3)
@@ -163,7 +187,8 @@ on_version(llhttp_t *p, const char *at, size_t n)
 		return refuse(h, 400, "unknown HTTP version");
 	h->req->major = p->http_major;
 	h->req->minor = p->http_minor;
-	return 0;
+	h->section = at + n;
+	return is_known(h) ? HPE_PAUSED : 0;
 }
 
 /* ---- fields ------------------------------------------------------------ */
@@ -334,6 +359,8 @@ on_headers_complete(llhttp_t *p)
 	p->upgrade = 0;
 	h->head_done = true;
 	h->in_name = false;
+	h->notable = p->http_minor == 1 && h->req->authority.n == 0 &&
+	    !(p->flags & ~(F_CONNECTION_KEEP_ALIVE | F_CONNECTION_CLOSE));
 	if (!h->req->chunked)
 		return 0;
 	h->in_size = true;
@@ -527,6 +554,15 @@ count_digits(struct h1 *h, const unsigned char *p, size_t n)
 	return true;
 }
 
+/* The message ends at <end>, and with its fields. */
+static void
+note_section(struct h1 *h, const char *end)
+{
+	if (h->whole && h->notable && h->section)
+		section_note(h->req, &h->last, (struct str){ h->section,
+		    (size_t)(end - h->section) }, h->keep);
+}
+
 size_t
 h1_in_parse(struct h1 *h, const unsigned char *in, size_t n)
 {
@@ -538,6 +574,8 @@ h1_in_parse(struct h1 *h, const unsigned char *in, size_t n)
 		llhttp_errno_t err;
 
 		h->base = (const char *)in + used;
+		h->end = end;
+		h->section = NULL;
 		if (h->in_size && !count_digits(h, in + used, n - used)) {
 			refuse(h, 400, "chunk size too long");
 			break;
@@ -547,8 +585,10 @@ h1_in_parse(struct h1 *h, const unsigned char *in, size_t n)
 			h->at += n - used;
 			used = n;
 		} else if (err == HPE_PAUSED) {
-			h->at += (uint64_t)(p->error_pos - h->base);
-			used = (size_t)(p->error_pos - (const char *)in);
+			h->at += (uint64_t)(p->error_pos - h->base) + h->known;
+			used = (size_t)(p->error_pos - (const char *)in) +
+			    h->known;
+			note_section(h, p->error_pos);
 			llhttp_resume(p);
 		} else {
 			judge(h, end);

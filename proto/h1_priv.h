@@ -14,6 +14,7 @@
 #include "core/conn.h"
 #include "proto/h1.h"
 #include "proto/req.h"
+#include "proto/section.h"
 
 enum h1_state {
 	H1_IDLE = 1, H1_HEAD, H1_BODY, H1_BUSY, H1_SKIP, H1_OVER
@@ -29,11 +30,14 @@ struct h1 {
 	uint32_t served;		/* requests, this one included */
 	uint8_t state;			/* enum h1_state */
 	uint8_t lead;			/* bytes of empty lines before a head */
+	struct section_last last;	/* the last head's fields */
 
 	/* Of one message; h1_in_begin() clears it. */
 	uint64_t at;			/* bytes of it parsed so far */
 	uint64_t mark;			/* where its last element ended */
-	const char *base;			/* of the input being parsed */
+	const char *base;		/* of the input being parsed */
+	const char *end;		/* of that input */
+	const char *section;		/* in it: its fields; or NULL */
 	const char *why;		/* of the verdict, for the log */
 	uint64_t waited;		/* ns that its body was waited for */
 	uint64_t wait_from;		/* it is now, from then on; 0: not */
@@ -45,6 +49,7 @@ struct h1 {
 	uint32_t extensions;		/* bytes of chunk extensions */
 	uint32_t piece_at;		/* of them, before the last part */
 	uint32_t skipped;		/* bytes of body thrown away in SKIP */
+	uint32_t known;			/* bytes that need no parsing */
 	uint8_t protocol;		/* bytes seen of "HTTP" */
 	uint8_t version;		/* bytes seen of "1.1" */
 	uint8_t digits;			/* of this chunk's size */
@@ -57,6 +62,7 @@ struct h1 {
 	bool quoted;			/* the value of a chunk extension is */
 	bool whole;			/* the message is parsed to its end */
 	bool keep;			/* the connection lives on behind it */
+	bool notable;			/* its section may be kept */
 	char name[24];			/* of a trailer field, lower case */
 	_Alignas(8) unsigned char parser[H1_PARSER];
 };

@@ -18,6 +18,7 @@
 #include "core/util.h"
 #include "proto/app.h"
 #include "proto/field.h"
+#include "proto/section.h"
 #include "proto/sse.h"
 
 /* Slots kept a shard: more requests at once than this are rare. */
@@ -105,6 +106,7 @@ req_pool_fini(struct shard *s)
 		destroy(r);
 	}
 	s->n_req_pool = 0;
+	section_fini(s);
 }
 
 static void
@@ -114,6 +116,8 @@ put(struct req *r)
 
 	list_del(&r->work.node);
 	bytes_fini(&r->in, &s->chunks);
+	if (r->section)
+		section_drop(r->section);
 	if (s->n_req_pool + 1 > KEEP) {
 		destroy(r);
 		return;

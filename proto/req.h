@@ -34,6 +34,7 @@
 #include "proto/res.h"
 
 struct conn;
+struct section;
 struct shard;
 struct sse;
 
@@ -108,6 +109,7 @@ struct req {
 	unsigned n_fields;
 	unsigned cap_fields;
 	uint32_t head_bytes;		/* fields so far, as on the wire */
+	struct section *section;	/* whose <fields> are; NULL: ours */
 	/* What follows is kept from request to request. */
 	struct arena arena;
 	struct res res;			/* the response's head and state */
@@ -168,6 +170,7 @@ req_is_read(const struct req *r)
  */
 void req_release(struct req *r);
 
+/* The shard's slots and sections. */
 void req_pool_fini(struct shard *s);
 
 #endif

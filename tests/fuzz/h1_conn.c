@@ -3,8 +3,9 @@
  * A whole connection.  The first byte chooses the application: one that reads
  * and echoes everything, and then whatever comes of the bytes whole must come
  * of them in pieces, too; or the one of h1_stub.h that does what the path says,
- * and then nothing may crash or be left behind.  The second byte seeds where
- * the bytes are split, and how the client leaves.
+ * and then nothing may crash or be left behind.  It chooses, too, whether the
+ * bytes come four times: whole, a head is then known from before (section.h).
+ * The second byte seeds where the bytes are split, and how the client leaves.
  */
 #include "tests/fuzz/kit.h"
 
@@ -104,12 +105,15 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
 	struct stub *s = fuzz_stub(&echo_ops);
+	struct blob b = { NULL, 0, 0 };
 
 	if (n < 2)
 		return 0;
 	s->shard->app = data[0] & 1 ? &stub_ops : &echo_ops;
-	(data[0] & 1 ? survive : compare)(s, (const char *)data + 2, n - 2,
-	    data[1]);
+	for (int times = data[0] & 2 ? 4 : 1; times > 0; times--)
+		blob_add(&b, data + 2, n - 2);
+	(data[0] & 1 ? survive : compare)(s, b.p, b.n, data[1]);
 	fuzz_end(s);
+	blob_free(&b);
 	return 0;
 }

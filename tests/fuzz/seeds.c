@@ -27,6 +27,9 @@ static const struct {
 	{ "h1_head", "", 0 },
 	{ "h1_conn", "\0\1", 2 },
 	{ "h1_conn", "\1\2", 2 },
+	/* The same, and four times. */
+	{ "h1_conn", "\2\3", 2 },
+	{ "h1_conn", "\3\4", 2 },
 };
 
 static void

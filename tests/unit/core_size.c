@@ -16,7 +16,7 @@
 
 /* A connection, also an idle one: these two and no chunk. */
 BUDGET(struct conn, 320);
-BUDGET(struct h1, 264);
+BUDGET(struct h1, 288);
 
 /* One that is a WebSocket: instead of struct h1, and no chunk either. */
 BUDGET(struct wsock, 512);
