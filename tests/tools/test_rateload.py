@@ -1,4 +1,4 @@
-"""tools/bench/rateload.c: an open load, which sees what a server does."""
+"""tools/bench/rateload.c: a load that sees what a server does."""
 
 import json
 import os
@@ -116,6 +116,41 @@ def test_the_request_is_what_was_asked_for(rateload):
     assert set(server.requests) == {
         b"POST /a?b HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nOne: 1\r\nTwo:  2\r\n"
         b"Content-Length: 3\r\n\r\nxxx" % server.port}
+
+
+def test_a_closed_load_asks_again_when_it_was_answered(rateload):
+    detail, server = run(rateload, lambda number: ANSWER, "--rate=0")
+    assert detail["errors"] == {}
+    assert detail["requests"] == len(server.requests) > 10
+    assert server.connections == 5
+    assert detail["late"] == 0
+    assert 0 < detail["p50"] <= detail["p99"] <= detail["max"]
+    assert detail["seconds"] > 0.99
+
+
+def test_a_closed_load_waits_for_what_was_asked(rateload):
+    def answer(number):
+        time.sleep(0.3)     # with one lock for all: 1.5 s for each
+        return ANSWER
+
+    detail, server = run(rateload, answer, "--rate=0")
+    assert detail["errors"] == {}
+    assert detail["requests"] == len(server.requests)
+    assert detail["p50"] > 300
+
+
+def test_a_closed_load_gives_up(rateload):
+    detail, _ = run(rateload, lambda number: b"", "--rate=0")
+    assert detail["requests"] == 0
+    assert detail["errors"] == {"timeout": 5}
+
+
+def test_a_number_is_another_one_in_each_request(rateload):
+    _, server = run(rateload, lambda number: ANSWER, "--header=One:n=NUMBER;")
+    found = [request.partition(b"One: n=")[2].partition(b";")[0]
+        for request in server.requests]
+    assert sorted(map(int, found)) == list(range(1, RATE + 1))
+    assert {len(number) for number in found} == {6}
 
 
 def test_a_connection_each(rateload):

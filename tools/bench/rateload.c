@@ -1,5 +1,5 @@
 /*
- * HTTP requests at a fixed rate, and how long each took: an open load.
+ * HTTP requests, and how long each took: an open load, at a fixed rate.
  *
  * When a request is sent does not depend on when others were answered.  All
  * due times are made before the start, as of people who know nothing of each
@@ -13,6 +13,12 @@
  * anew.  Every answer must be a 200 of --length bytes, head included, with the
  * body of the first one; what fails or never comes counts in the latencies, as
  * long as was waited for it.
+ *
+ * --rate 0 is a closed load: each connection asks again as soon as it was
+ * answered, until the time is over.  It costs its CPU less than wrk does, which
+ * is slower than the servers that it should keep busy.
+ *
+ * NUMBER in a field's value is another number in each request.
  *
  * "late" is how late the load itself was (99 of 100 times it was less): it has
  * to be far below the latencies, which hold it.
@@ -50,6 +56,8 @@ enum {
 	REQUEST_MAX = 1 << 20,
 	CONNECT_AT_ONCE = 64,	/* less than a backlog */
 	STATUS_SIZE = 13,	/* "HTTP/1.1 200 " */
+	NUMBER_SIZE = 6,	/* "NUMBER" */
+	CLOSED_MOST = 2000000,	/* latencies a second that are kept */
 };
 
 #define NS_PER_S UINT64_C(1000000000)
@@ -71,7 +79,7 @@ static struct {
 	unsigned connections;
 	uint64_t rate, seconds;
 	size_t length, body;
-	bool close;
+	bool close, closed;
 } want = { .method = "GET", .path = "/", .connections = 64, .seconds = 1 };
 
 static struct {
@@ -82,6 +90,7 @@ static int epfd;
 static struct conn *conns;
 static char *request;
 static size_t request_size;
+static char *number_at;		/* in <request>; or NULL */
 /* When each request is due, and which is the next. */
 static uint64_t *due, total, next_due;
 /* A ring of those that wait for a request, the first one longest. */
@@ -90,7 +99,7 @@ static unsigned first_idle, n_idle;
 static unsigned char *body;	/* of the first answer */
 static size_t body_size;
 static float *latency, *late;
-static size_t n_latency, n_late;
+static size_t n_latency, n_late, cap_latency;
 static uint64_t answers, start, end;
 static double cpu;
 
@@ -176,6 +185,26 @@ put_idle(struct conn *c)
 	idle[(first_idle + n_idle++) % want.connections] = c;
 }
 
+/* Another NUMBER than the last one. */
+static void
+count_up(void)
+{
+	for (int i = NUMBER_SIZE - 1; i >= 0 && ++number_at[i] > '9'; i--)
+		number_at[i] = '0';
+}
+
+static void
+ask(struct conn *c)
+{
+	c->busy = true;
+	if (c->fd == -1)
+		open_conn(c);
+	if (number_at)
+		count_up();
+	/* What the socket does not take is an answer that never comes. */
+	send(c->fd, request, request_size, MSG_NOSIGNAL);
+}
+
 static void
 send_next(void)
 {
@@ -184,27 +213,38 @@ send_next(void)
 
 	first_idle = (first_idle + 1) % want.connections;
 	n_idle--;
-	c->busy = true;
 	c->due = due[next_due++];
 	from = c->due > c->idle_since ? c->due : c->idle_since;
 	late[n_late++] = ms(from, now());
-	if (c->fd == -1)
-		open_conn(c);
-	/* What the socket does not take is an answer that never comes. */
-	send(c->fd, request, request_size, MSG_NOSIGNAL);
+	ask(c);
+}
+
+static void
+note_latency(float took)
+{
+	if (n_latency < cap_latency)
+		latency[n_latency++] = took;
 }
 
 /* The request of <c> has ended: well, or in <counter>. */
 static void
 finish(struct conn *c, uint64_t *counter)
 {
-	latency[n_latency++] = ms(c->due, now());
+	uint64_t t = now();
+
+	note_latency(ms(c->due, t));
 	if (counter)
 		++*counter;
 	else
 		answers++;
 	if (counter || want.close)
 		close_conn(c);
+	if (want.closed && t < end) {
+		c->got = 0;
+		c->due = t;
+		ask(c);
+		return;
+	}
 	put_idle(c);
 }
 
@@ -286,19 +326,34 @@ give_up(void)
 		if (conns[i].busy)
 			finish(&conns[i], &wrong.timeout);
 	for (; next_due < total && due[next_due] < now(); next_due++) {
-		latency[n_latency++] = ms(due[next_due], now());
+		note_latency(ms(due[next_due], now()));
 		wrong.timeout++;
 	}
 }
 
 static void
-run(void)
+run_closed(void)
+{
+	end = start + want.seconds * NS_PER_S;
+	n_idle = 0;
+	for (unsigned i = 0; i < want.connections; i++) {
+		conns[i].due = now();
+		ask(&conns[i]);
+	}
+	while (n_idle < want.connections) {
+		if (turn(PATIENCE))
+			continue;
+		end = 0;
+		give_up();
+	}
+}
+
+static void
+run_open(void)
 {
 	uint64_t t, wait;
 	bool idles;
 
-	cpu = cpu_seconds();
-	start = now();
 	for (uint64_t i = 0; i < total; i++)
 		due[i] += start;
 	while (n_latency < total) {
@@ -314,6 +369,17 @@ run(void)
 			break;
 		}
 	}
+}
+
+static void
+run(void)
+{
+	cpu = cpu_seconds();
+	start = now();
+	if (want.closed)
+		run_closed();
+	else
+		run_open();
 	end = now();
 	cpu = cpu_seconds() - cpu;
 }
@@ -416,7 +482,8 @@ option(int letter)
 		want.port = (uint16_t)number(optarg, 1, 65535);
 		break;
 	case 'r':
-		want.rate = number(optarg, 1, 10000000);
+		want.rate = number(optarg, 0, 10000000);
+		want.closed = want.rate == 0;
 		break;
 	case 'l':
 		want.length = number(optarg, 1, 1 << 24);
@@ -467,7 +534,8 @@ options(int argc, char **argv)
 
 	while ((letter = getopt_long(argc, argv, "", known, NULL)) != -1)
 		option(letter);
-	if (want.port == 0 || want.rate == 0 || want.length == 0) {
+	if (want.port == 0 || want.length == 0 ||
+	    (want.rate == 0 && !want.closed)) {
 		fprintf(stderr, "usage: rateload --port N --rate N --length N "
 		    "...\n");
 		exit(2);
@@ -487,6 +555,9 @@ make_request(void)
 	request_size = (size_t)snprintf(request, REQUEST_MAX / 2,
 	    "%s %s HTTP/1.1\r\nHost: 127.0.0.1:%u\r\n%s\r\n", want.method,
 	    want.path, want.port, want.fields);
+	number_at = strstr(request, "NUMBER");
+	if (number_at)
+		memset(number_at, '0', NUMBER_SIZE);
 	memset(request + request_size, 'x', want.body);
 	request_size += want.body;
 }
@@ -527,7 +598,8 @@ prepare(void)
 		die("epoll_create1");
 	make_request();
 	make_dues();
-	latency = room_for(total, sizeof(*latency));
+	cap_latency = want.closed ? CLOSED_MOST * want.seconds : total;
+	latency = room_for(cap_latency, sizeof(*latency));
 	late = room_for(total, sizeof(*late));
 	conns = room_for(want.connections, sizeof(*conns));
 	idle = room_for(want.connections, sizeof(*idle));

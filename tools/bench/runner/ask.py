@@ -18,12 +18,13 @@ class Wrong(Exception):
     """An answer that is none."""
 
 
-def request(load):
+def request(load, number=0):
     fields = [("Host", "localhost"), *load.headers]
     if load.body_size:
         fields.append(("Content-Length", str(load.body_size)))
     head = "%s %s HTTP/1.1\r\n%s\r\n" % (load.method, load.path,
         "".join("%s: %s\r\n" % field for field in fields))
+    head = head.replace("NUMBER", str(100000 + number))
     return (head.encode() + b"x" * load.body_size) * load.depth
 
 
@@ -50,8 +51,10 @@ class Requests:
     """A load of HTTP, of which an answer has so many bytes."""
 
     def __init__(self, load, length):
-        self.says, self.length = request(load), length
-        self.closes = ("Connection", "close") in load.headers
+        self.load, self.length = load, length
+        self.says, self.said = request(load), 0
+        self.varies = any("NUMBER" in value for _, value in load.headers)
+        self.closes = load.closes
         self.count = load.connections
         self.a_round = self.count * load.depth
         self.depth = load.depth
@@ -68,6 +71,9 @@ class Requests:
         if self.closes:
             self.conns = self.connected()
         for conn in self.conns:
+            if self.varies:
+                self.said += 1
+                self.says = request(self.load, self.said)
             conn.sendall(self.says)
 
     def hear(self):

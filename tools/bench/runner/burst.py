@@ -1,7 +1,7 @@
 """One burst of load on one server, and what it cost the server.
 
-Of wrk, of wsload.c where the load is WebSockets, or of rateload.c where it is
-paced.
+Of rateload.c, of wsload.c where the load is WebSockets, or of wrk where the
+others can't: many requests at once, a connection each.
 """
 
 import json
@@ -114,7 +114,7 @@ def run_burst(process, load, seconds, server_cpu, load_cpu, place):
     program = None
     if load.interface == "websocket":
         program = [place.wsload, *load.wsload(seconds)]
-    elif load.paced:
+    elif place.rateload and not load.by_wrk:
         program = [place.rateload,
                    *load.rateload(process.response_bytes, seconds)]
     if program:

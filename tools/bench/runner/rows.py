@@ -55,6 +55,15 @@ class Load:
         return f"apps.{self.app}:{self.interface}"
 
     @property
+    def by_wrk(self):
+        """rateload.c sends one request at a time, and connects in turn."""
+        return self.depth > 1 or not self.paced and self.closes
+
+    @property
+    def closes(self):
+        return ("Connection", "close") in self.headers
+
+    @property
     def wrk(self):
         """The arguments of detail.lua."""
         return [self.method, str(self.depth), str(self.body_size),
@@ -67,7 +76,7 @@ class Load:
                    "path": self.path, "body": self.body_size}
         return ([f"--{name}={value}" for name, value in options.items()]
                 + [f"--header={name}:{value}" for name, value in self.headers]
-                + ["--close"] * (("Connection", "close") in self.headers))
+                + ["--close"] * self.closes)
 
 
 @dataclass(frozen=True)
@@ -188,6 +197,9 @@ BROWSER = (
     ("Upgrade-Insecure-Requests", "1"),
     ("Priority", "u=0, i"),
 )
+# The same of a client whose cookie is another one each time.
+CHANGING = tuple((name, value.replace("YW5uIn0", "NUMBER"))
+                 for name, value in BROWSER)
 PLAIN = b"Hello, world!"
 # What the floor says, too: as often as it takes.
 BIG = (PLAIN * 800)[:10240]
@@ -207,6 +219,9 @@ SATURATED = (
     *of_each("plain", "13 bytes of text", "plain", PLAIN),
     *of_each("browser", "13 bytes of text, asked for with a browser's "
              "8 headers", "plain", PLAIN, headers=BROWSER),
+    *of_each("changing", "13 bytes of text, asked for with a browser's "
+             "8 headers, one of them another each time", "plain", PLAIN,
+             headers=CHANGING),
     *of_each("big", "10 KiB of text", "big", BIG),
     *of_each("echo", "4 KiB posted and sent back", "echo", b"x" * 4096,
              method="POST", body_size=4096, floor=False),
