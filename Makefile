@@ -324,8 +324,10 @@ test:				## everything, with one Python (README)
 	+$(step) e2e FLAVOUR=asan PYTEST='-m asan $(PYTEST)'
 
 lines:				## two shards write no cache line that they share
-	+@$(step) all FLAVOUR=lines
-	tools/lines build/lines/shoal $(ARGS)
+	+@$(step) see-lines FLAVOUR=lines
+
+see-lines: $(SHOAL)
+	$(PYTHON) tools/lines $(SHOAL) $(ARGS)
 
 model:				## check the ring's model with Spin (minutes)
 	@CC='$(CC)' tests/model/run $(O)/model
@@ -415,5 +417,5 @@ help:				## print this
 		'(config.mk has more)'
 
 .PHONY: all unit unit-core coverage cover-e2e fuzz fuzzers soak soak-short \
-	e2e suite autobahn check test lines model loom matrix style listed hdrs deps \
-	demo bench pgo install uninstall clean help FORCE
+	e2e suite autobahn check test lines see-lines model loom matrix style \
+	listed hdrs deps demo bench pgo install uninstall clean help FORCE

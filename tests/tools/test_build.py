@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -20,6 +21,19 @@ def run(*command, **more):
     return subprocess.run([str(c) for c in command], text=True, timeout=60,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                           **more)
+
+
+# ---- the Makefile
+
+def test_make_looks_at_lines_with_the_python_that_it_found():
+    """There need not be a python3: Debian's python3.14 brings none."""
+    env = {name: value for name, value in os.environ.items()
+           if not name.startswith("MAKE") and name not in ("MFLAGS", "PYTHON")}
+    own = os.path.dirname(os.path.realpath(sys.executable))
+    env["PATH"] = own + ":" + env["PATH"]
+    done = run("make", "-n", "lines", cwd=ROOT, env=env)
+    assert re.search(r"^/\S+ tools/lines build/lines/shoal", done.stdout,
+                     re.MULTILINE), done.stdout
 
 
 # ---- pyflags
