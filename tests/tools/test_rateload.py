@@ -208,3 +208,14 @@ def test_a_request_without_a_connection_is_late(rateload):
     assert detail["p50"] > 200
     # It is the server's fault, and not the load's.
     assert detail["late"] < detail["p50"]
+
+
+def test_every_second_connection_goes_to_the_other_port(rateload):
+    other = Server(lambda number: ANSWER)
+    detail, server = run(rateload, lambda number: ANSWER,
+                         f"--other-port={other.port}")
+    other.listener.shutdown(socket.SHUT_RDWR)
+    other.listener.close()
+    assert detail["errors"] == {}
+    assert (server.connections, other.connections) == (3, 2)
+    assert server.requests and other.requests

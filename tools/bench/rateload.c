@@ -28,7 +28,10 @@
  *
  * Usage: rateload --port N --rate N --length N [--seconds N] [--connections N]
  *                 [--method M] [--path P] [--header NAME:VALUE]... [--body N]
- *                 [--close]
+ *                 [--close] [--other-port N]
+ *
+ * With --other-port every second connection goes there: two servers that are
+ * loaded as one server's two shards are.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -73,7 +76,7 @@ struct conn {
 };
 
 static struct {
-	uint16_t port;
+	uint16_t port, other_port;
 	const char *method, *path;
 	char fields[FIELDS_MAX];
 	unsigned connections;
@@ -149,14 +152,16 @@ ms(uint64_t from, uint64_t to)
 static void
 open_conn(struct conn *c)
 {
+	static bool other;
 	struct sockaddr_in sin = {
 		.sin_family = AF_INET,
-		.sin_port = htons(want.port),
+		.sin_port = htons(other ? want.other_port : want.port),
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
 	};
 	struct epoll_event ev = { .events = EPOLLIN, .data.ptr = c };
 	int on = 1;
 
+	other = want.other_port && !other;
 	c->fd = socket(AF_INET, SOCK_STREAM, 0);
 	if (c->fd == -1)
 		die("socket");
@@ -481,6 +486,9 @@ option(int letter)
 	case 'p':
 		want.port = (uint16_t)number(optarg, 1, 65535);
 		break;
+	case 'o':
+		want.other_port = (uint16_t)number(optarg, 1, 65535);
+		break;
 	case 'r':
 		want.rate = number(optarg, 0, 10000000);
 		want.closed = want.rate == 0;
@@ -519,6 +527,7 @@ options(int argc, char **argv)
 {
 	static const struct option known[] = {
 		{ "port", required_argument, NULL, 'p' },
+		{ "other-port", required_argument, NULL, 'o' },
 		{ "rate", required_argument, NULL, 'r' },
 		{ "length", required_argument, NULL, 'l' },
 		{ "seconds", required_argument, NULL, 't' },
