@@ -44,6 +44,7 @@ struct selector {
 	struct list fired;
 	bool serving;			/* requests are run, too */
 	enum rest rest;
+	PyObject *drained;		/* to be called, once it serves */
 	PyObject *collect;		/* boot.py's, or NULL */
 	bool waiting;			/* GIL: nothing to do, will wait */
 };
@@ -315,12 +316,12 @@ selector_wake(struct selector *sel)
 }
 
 static int
-stop_loop(struct selector *sel)
+end_serving(struct selector *sel)
 {
 	PyObject *r;
 
 	sel->serving = false;
-	r = PyObject_CallMethodNoArgs(sel->st->loop, sel->st->s.stop);
+	r = PyObject_CallNoArgs(sel->drained);
 	Py_XDECREF(r);
 	return r ? 0 : -1;
 }
@@ -380,7 +381,7 @@ selector_turn(struct selector *sel, int64_t ns)
 	if (!sel->serving)
 		return 0;
 	shard_run(sel->shard);
-	return is_over(sel) ? stop_loop(sel) : 0;
+	return is_over(sel) ? end_serving(sel) : 0;
 }
 
 /* Only for asyncio's own code, in debug mode: the loop's calls the turn. */
@@ -426,22 +427,15 @@ selector_close(struct selector *sel, PyObject *unused)
 static PyObject *
 selector_serve(struct selector *sel, PyObject *args)
 {
-	PyObject *collector;
-	int yes;
+	PyObject *drained, *collector;
 
-	if (!PyArg_ParseTuple(args, "pO:serve", &yes, &collector))
+	if (!PyArg_ParseTuple(args, "OO:serve", &drained, &collector))
 		return NULL;
-	sel->serving = yes;
+	Py_XSETREF(sel->drained, Py_NewRef(drained));
 	Py_XSETREF(sel->collect, Py_IsNone(collector) ? NULL :
 	    Py_NewRef(collector));
+	sel->serving = true;
 	Py_RETURN_NONE;
-}
-
-static PyObject *
-selector_is_serving(struct selector *sel, PyObject *unused)
-{
-	(void)unused;
-	return PyBool_FromLong(sel->serving);
 }
 
 static PyObject *
@@ -485,6 +479,7 @@ selector_dealloc(struct selector *sel)
 		Py_XDECREF(selector_close(sel, NULL));
 	Py_XDECREF(sel->map);
 	Py_XDECREF(sel->key_type);
+	Py_XDECREF(sel->drained);
 	Py_XDECREF(sel->collect);
 	type->tp_free(sel);
 	Py_DECREF(type);
@@ -499,10 +494,9 @@ static PyMethodDef selector_methods[] = {
 	{ "get_map", PY_METHOD(selector_get_map), METH_NOARGS, NULL },
 	{ "get_key", PY_METHOD(selector_get_key), METH_O, NULL },
 	{ "serve", PY_METHOD(selector_serve), METH_VARARGS,
-	    "serve(on, collect): run requests from now on, and call "
-	    "collect(thorough) while there are none." },
-	{ "is_serving", PY_METHOD(selector_is_serving), METH_NOARGS,
-	    "True until the shard has drained, or serve(False, ...)." },
+	    "serve(drained, collect): run requests until the shard has "
+	    "drained, and call drained() then; collect(thorough), unless it "
+	    "is None, while there are none." },
 	{ NULL, NULL, 0, NULL }
 };
 

@@ -89,7 +89,6 @@ struct wsgi;
 	X(throw_, "throw") \
 	X(close, "close") \
 	X(join, "join") \
-	X(stop, "stop") \
 	X(request_name, "request")
 
 struct state_names {

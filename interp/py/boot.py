@@ -645,37 +645,72 @@ def make_loop():
 
 
 def serve_async(app, kind):
-    """ASGI and RSGI: inside asyncio's run_forever()."""
+    """ASGI and RSGI: inside asyncio's loop."""
     loop = make_loop()
-    state = None
-    lifespan = None
     if kind == "rsgi":
         if hasattr(app, "__rsgi_init__"):
             app.__rsgi_init__(loop)
         target = getattr(app, "__rsgi__", app)
     else:
         target = single_callable(app) if is_double(app, kind) else app
-        if kind != "asginl" and CONFIG["lifespan"] != "off":
-            state = {}
-            lifespan = Lifespan(target, loop, state)
-            loop.run_until_complete(lifespan.startup())
-    _shoal.setup("rsgi" if kind == "rsgi" else "asgi", target, state)
-    loop._selector.serve(True, tame_gc())
-    _shoal.listen()
-    run_to_the_end(loop)
-    loop._selector.serve(False, None)
-    end_async(app, kind, loop, lifespan)
+    run_to_the_end(loop, loop.create_task(live(target, kind, loop), name="shoal"))
+    end_async(app, kind, loop)
     return 0
 
 
-def run_to_the_end(loop):
-    """Run *loop* until the shard has drained: it is not the application's to stop."""
-    loop.run_forever()
-    if loop._selector.is_serving():
-        _shoal.log("warning", "the application stopped the event loop, which goes on: raise an "
-                   "exception to end a request, send SIGTERM to end the server")
-    while loop._selector.is_serving():
-        loop.run_forever()
+async def live(app, kind, loop):
+    """The shard's life, from lifespan start-up to its shutdown.
+
+    One task that the loop runs until it is complete, as asyncio.run() has one:
+    libraries look for it, and have what is to last as long as the loop last as
+    long as this task (anyio its worker threads).
+    """
+    lifespan = None
+    if kind not in ("asginl", "rsgi") and CONFIG["lifespan"] != "off":
+        lifespan = Lifespan(app, loop)
+        await lifespan.startup()
+    _shoal.setup("rsgi" if kind == "rsgi" else "asgi", app, lifespan and lifespan.state)
+    await serve_to_the_end(loop)
+    try:
+        await cancel_tasks(loop, lifespan and lifespan.task)
+        if lifespan is not None:
+            await lifespan.shutdown()
+    except BaseException as error:
+        tell_failed_stop(error)
+
+
+async def serve_to_the_end(loop):
+    """Take connections until the shard has drained."""
+    import asyncio
+
+    drained = asyncio.Event()
+    loop._selector.serve(drained.set, tame_gc())
+    _shoal.listen()
+    told = False
+    while not drained.is_set():
+        try:
+            await drained.wait()
+        except asyncio.CancelledError:
+            asyncio.current_task().uncancel()
+            if not told:
+                _shoal.log("warning", "the application cancelled the server's task, which goes "
+                           "on: cancel only tasks that you have made")
+            told = True
+
+
+def run_to_the_end(loop, life):
+    """Run *loop* until the task *life* is done: it is not the application's to stop."""
+    told = False
+    while True:
+        try:
+            return loop.run_until_complete(life)
+        except RuntimeError:
+            if life.done():
+                raise
+        if not told:
+            _shoal.log("warning", "the application stopped the event loop, which goes on: raise "
+                       "an exception to end a request, send SIGTERM to end the server")
+        told = True
 
 
 def is_double(app, kind):
@@ -697,29 +732,34 @@ def single_callable(app):
     return asgi3
 
 
-def end_async(app, kind, loop, lifespan):
-    """Cancel what is left, tell the application, close the loop."""
+async def cancel_tasks(loop, keep=None):
+    """Cancel what is left but the task *keep*, and let it end."""
     import asyncio
 
-    async def cancel():
-        keep = {asyncio.current_task(), lifespan and lifespan.task}
-        tasks = asyncio.all_tasks(loop) - keep
-        for task in tasks:
-            task.cancel("the server is stopping")
-        if tasks:
-            await asyncio.wait(tasks, timeout=5)
+    tasks = asyncio.all_tasks(loop) - {asyncio.current_task(), keep}
+    for task in tasks:
+        task.cancel("the server is stopping")
+    if tasks:
+        await asyncio.wait(tasks, timeout=5)
+
+
+def tell_failed_stop(error):
+    """Log what was raised while all ends."""
+    _shoal.log("error", "While stopping: " + format_exception(error))
+
+
+def end_async(app, kind, loop):
+    """Tell an RSGI application, cancel what is left, close the loop."""
+    import asyncio
 
     try:
-        loop.run_until_complete(cancel())
-        if lifespan is not None:
-            loop.run_until_complete(lifespan.shutdown())
         if kind == "rsgi" and hasattr(app, "__rsgi_del__"):
             app.__rsgi_del__(loop)
-        loop.run_until_complete(cancel())
+        loop.run_until_complete(cancel_tasks(loop))
         loop.run_until_complete(loop.shutdown_asyncgens())
         loop.run_until_complete(loop.shutdown_default_executor(5))
     except BaseException as error:
-        _shoal.log("error", "While stopping: " + format_exception(error))
+        tell_failed_stop(error)
     finally:
         asyncio.set_event_loop(None)
         loop.close()
@@ -728,12 +768,12 @@ def end_async(app, kind, loop, lifespan):
 class Lifespan:
     """The application's lifespan (ASGI): started before, ended after all requests."""
 
-    def __init__(self, app, loop, state):
+    def __init__(self, app, loop):
         import asyncio
 
         self.app = app
         self.loop = loop
-        self.state = state
+        self.state = {}
         self.inbox = asyncio.Queue()
         self.started = asyncio.Event()
         self.stopped = asyncio.Event()

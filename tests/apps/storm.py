@@ -99,7 +99,7 @@ async def asgi(scope, receive, send):
     if scope["path"] == "/left":
         await asyncio.sleep(0.01)
         left = {"steps": begun - ended, "begun": begun,
-            "tasks": len(asyncio.all_tasks()) - 2,  # lifespan, and this
+            "tasks": len(asyncio.all_tasks()) - 3,  # the life, lifespan, this
             "timers": sum(not timer.cancelled() for timer in loop._scheduled)}
         return await reply(send, json.dumps(left))
     seed = random.Random(query(scope)["seed"])

@@ -52,6 +52,28 @@ def test_the_loop_is_not_the_applications_to_stop(isolation):
 
 
 @pytest.mark.asan
+def test_a_thread_serves_from_the_start_to_the_end(isolation):
+    """anyio ends its threads with the task that the loop runs until complete."""
+    with Server("rooted:asgi", "--isolation", isolation) as server:
+        threads = {server.get("/").body for _ in range(20)}
+        assert len(threads) == 1
+        assert len(set(threads.pop().split())) == 1
+    with Server("rooted:rsgi", "--isolation", isolation) as server:
+        assert len({server.get("/").body for _ in range(20)}) == 1
+
+
+@pytest.mark.asan
+def test_the_servers_task_is_not_the_applications_to_cancel(isolation):
+    with Server("rooted:rsgi", "--isolation", isolation) as server:
+        first = server.get("/").body
+        for _ in range(3):
+            assert server.get("/cancel").body == first
+        assert server.get("/").body == first
+        assert len(server.logged("the application cancelled the server's task")
+            ) == 1, server.log
+
+
+@pytest.mark.asan
 def test_every_check_at_once(isolation):
     """The checks share a loop without disturbing each other."""
     alone = re.compile("debug_mode|handler|factory|exits|eager|order|later")
