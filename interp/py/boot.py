@@ -672,7 +672,7 @@ async def live(app, kind, loop):
     _shoal.setup("rsgi" if kind == "rsgi" else "asgi", app, lifespan and lifespan.state)
     await serve_to_the_end(loop)
     try:
-        await cancel_tasks(loop, lifespan and lifespan.task)
+        await cancel(requests_of(loop))
         if lifespan is not None:
             await lifespan.shutdown()
     except BaseException as error:
@@ -732,11 +732,19 @@ def single_callable(app):
     return asgi3
 
 
-async def cancel_tasks(loop, keep=None):
-    """Cancel what is left but the task *keep*, and let it end."""
+def requests_of(loop):
+    """The tasks of requests that are left when the graceful timeout is over."""
     import asyncio
 
-    tasks = asyncio.all_tasks(loop) - {asyncio.current_task(), keep}
+    return {task for task in asyncio.all_tasks(loop)
+            if type(task.get_coro()).__module__ == _shoal.__name__}
+
+
+async def cancel(tasks):
+    """Cancel *tasks*, and let them end."""
+    import asyncio
+
+    tasks.discard(asyncio.current_task())
     for task in tasks:
         task.cancel("the server is stopping")
     if tasks:
@@ -749,13 +757,13 @@ def tell_failed_stop(error):
 
 
 def end_async(app, kind, loop):
-    """Tell an RSGI application, cancel what is left, close the loop."""
+    """Tell an RSGI application, end the tasks it has left, close the loop."""
     import asyncio
 
     try:
         if kind == "rsgi" and hasattr(app, "__rsgi_del__"):
             app.__rsgi_del__(loop)
-        loop.run_until_complete(cancel_tasks(loop))
+        loop.run_until_complete(cancel(asyncio.all_tasks(loop)))
         loop.run_until_complete(loop.shutdown_asyncgens())
         loop.run_until_complete(loop.shutdown_default_executor(5))
     except BaseException as error:

@@ -2,7 +2,8 @@
 
 $LIFESPAN: ok, fails, raises, late (raises after startup), nostop (fails at
 shutdown), slow (takes a second), none (does not know it), exits, second
-(fails where it is not the first that starts), held (until there is $EVENTS.go).
+(fails where it is not the first that starts), held (until there is $EVENTS.go),
+works (has a task, and at the end waits for what that has left to do).
 """
 
 import asyncio
@@ -23,6 +24,15 @@ def is_first():
         return True
     except FileExistsError:
         return False
+
+
+async def work(jobs):
+    try:
+        while job := await jobs.get():
+            note(job)
+    except asyncio.CancelledError:
+        note("cancelled")
+        raise
 
 
 async def asgi(scope, receive, send):
@@ -61,6 +71,8 @@ async def asgi(scope, receive, send):
     if "state" in scope:
         scope["state"].update(word="hello", shared=[])
     note("startup")
+    jobs = asyncio.Queue()
+    worker = asyncio.create_task(work(jobs)) if how == "works" else None
     await send({"type": "lifespan.startup.complete"})
     if how == "late":
         await asyncio.sleep(0.05)
@@ -68,6 +80,10 @@ async def asgi(scope, receive, send):
     message = await receive()
     assert message == {"type": "lifespan.shutdown"}, message
     note("shutdown")
+    if worker:
+        jobs.put_nowait("last job")
+        jobs.put_nowait(None)
+        await worker
     if how == "nostop":
         await send({"type": "lifespan.shutdown.failed",
             "message": "could not say goodbye"})

@@ -47,6 +47,15 @@ def test_shutdown_waits_for_the_requests(isolation, events):
     assert events.lines() == ["begin", "end"]
 
 
+@pytest.mark.asan
+def test_tasks_of_the_start_last_until_shutdown(isolation, events):
+    """What an application has begun is its own to end."""
+    with serve(isolation, events, "works") as server:
+        assert server.get("/").answer() == (200, [TEXT], b"hello 0 1\n")
+    assert events.lines()[1:] == [
+        "startup", "request", "shutdown", "last job", "left"]
+
+
 def test_a_start_that_says_it_failed(isolation, events):
     done = run("--isolation", isolation, "--port", "0", "--workers", "2",
         "--interface", "asgi", "lifespans:asgi",
