@@ -298,6 +298,8 @@ def give_cpus_back(cpus):
     import _posixsubprocess
 
     own = os.sched_getaffinity(0)
+    if own == set(cpus):
+        return
     start_thread = threading.Thread._bootstrap
 
     def bootstrap(self):

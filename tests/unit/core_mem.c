@@ -101,6 +101,26 @@ each_thread_may_have_an_arena_of_its_own(void)
 	mem_free(mem_alloc(1000));
 }
 
+/* jemalloc's, where it is. */
+int mallctl(const char *, void *, size_t *, void *, size_t)
+    __attribute__((weak));
+
+/* From 16 KiB on the kernel makes what is to be zero, page by page. */
+static void
+the_cache_of_a_new_thread_is_small(void)
+{
+	unsigned small = 0, large = 0, bins = 0;
+	size_t n = sizeof(small);
+
+	if (!mallctl)
+		return;
+	OK(mallctl("opt.tcache_nslots_small_max", &small, &n, NULL, 0) == 0);
+	OK(mallctl("opt.tcache_nslots_large", &large, &n, NULL, 0) == 0);
+	OK(mallctl("arenas.nbins", &bins, &n, NULL, 0) == 0);
+	/* and eight large sizes at most, up to 32 KiB */
+	OK((bins * small + 8 * large) * sizeof(void *) < 16384);
+}
+
 /* Of six, in turn by each function that may. */
 static unsigned
 failures_of_six(void)
@@ -142,6 +162,7 @@ tests(void)
 	T(what_may_not_fail_aborts);
 	T(tests_choose_what_fails);
 	T(each_thread_may_have_an_arena_of_its_own);
+	T(the_cache_of_a_new_thread_is_small);
 }
 
 T_MAIN(tests)
