@@ -8,3 +8,8 @@ asgi = FastAPI()
 @asgi.get("/")
 async def index():
     return {"message": "Hello, world!"}
+
+
+@asgi.get("/def")
+def blocking():
+    return {"message": "Hello, world!"}

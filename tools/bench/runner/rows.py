@@ -242,6 +242,8 @@ SATURATED = (
          floor=False),
     Load("fastapi", "FastAPI, JSON", "asgi", "fw_fastapi", HELLO,
          floor=False),
+    Load("fastapi-def", "FastAPI, JSON, an endpoint in a thread", "asgi",
+         "fw_fastapi", HELLO, path="/def", floor=False),
     Load("flask", "Flask, JSON", "wsgi", "fw_flask", HELLO + b"\n",
          floor=False),
     Load("django-wsgi", "Django, JSON, a sync view", "wsgi", "fw_django",
