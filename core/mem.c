@@ -103,10 +103,10 @@ mem_free(void *p)
 
 #ifdef SHOAL_JEMALLOC
 /*
- * jemalloc's defaults for this program.  A thread has a cache of 200 objects of
- * each small size otherwise: over 16 KiB, which each new thread gets zeroed from
- * the kernel, by madvise() and a page fault a page.  Applications start a thread
- * a request (Django does).  Python's objects up to 512 bytes do not come here.
+ * jemalloc's defaults for this program.  A thread has a cache of 200 objects
+ * of each small size otherwise: over 16 KiB, which each new thread gets zeroed
+ * from the kernel, by madvise() and a page fault a page.  Applications start a
+ * thread a request (Django does).  Python's small objects do not come here.
  */
 const char *malloc_conf = "tcache_nslots_small_max:40";
 

@@ -16,8 +16,8 @@
 
 /*
  * Handles between two requests.  As many as a request has steps behind a few
- * middlewares: what has begun ends before more begins, in warm caches.  Bounded,
- * so that callbacks which make each other ready do not hold up requests.
+ * middlewares: what has begun ends before more begins, in warm caches.
+ * Bounded, so that callbacks which make each other ready hold up no request.
  */
 #define GO_ON_MAX 32
 
@@ -230,7 +230,7 @@ report(struct aloop *l, PyObject *h)
 	return r ? 0 : -1;
 }
 
-/* The handle that is first, which is there; -1 with what is to leave the loop. */
+/* The first handle, which is there; -1 with what is to leave the loop. */
 static int
 run_first(struct aloop *l)
 {
