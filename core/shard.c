@@ -624,7 +624,7 @@ shard_run(struct shard *s, bool (*between)(void *), void *arg)
 		struct work *w = container_of(n, struct work, node);
 
 		w->fn(w);
-		if (between && !between(arg))
+		if (between && !list_empty(&s->loop.work) && !between(arg))
 			return true;
 		if (small && !list_empty(&s->dirty))
 			flush_early(s);

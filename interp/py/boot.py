@@ -707,7 +707,7 @@ def run_to_the_end(loop, life):
         try:
             return loop.run_until_complete(life)
         except RuntimeError:
-            if life.done():
+            if life.done() or loop.is_closed():
                 raise
         if not told:
             _shoal.log("warning", "the application stopped the event loop, which goes on: raise "
