@@ -448,7 +448,7 @@ static inline void
 stub_turn(struct stub *s)
 {
 	shard_poll(s->shard, 0);
-	while (shard_run(s->shard, NULL, NULL))
+	while (shard_run(s->shard))
 		;
 	shard_flush(s->shard);
 }

@@ -214,7 +214,7 @@ static inline void
 kit_turn(struct kit *k)
 {
 	shard_poll(k->shard, 0);
-	while (shard_run(k->shard, NULL, NULL))
+	while (shard_run(k->shard))
 		;
 	shard_flush(k->shard);
 }
