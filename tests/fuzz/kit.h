@@ -7,6 +7,9 @@
 #ifndef TESTS_FUZZ_KIT_H
 #define TESTS_FUZZ_KIT_H
 
+/* An input has room for hundreds of requests. */
+#define STUB_MOST	((size_t)256 << 10)
+
 #include "tests/unit/h1_mem.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
