@@ -181,6 +181,13 @@ conn_space(const struct conn *c)
 	return n < CONN_OUT_HIGH ? CONN_OUT_HIGH - n : 0;
 }
 
+/* Nothing is sent any more, and the protocol will hear of it. */
+static inline bool
+conn_is_dead(const struct conn *c)
+{
+	return c->state == CONN_DEAD;
+}
+
 void conn_pause(struct conn *c);
 /* Offers what is kept, then reads on, in the next read step. */
 void conn_resume(struct conn *c);

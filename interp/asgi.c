@@ -35,6 +35,12 @@ asgi_release(struct exchange *ex)
 	Py_DECREF(ex);			/* r->app's */
 }
 
+bool
+asgi_is_left(const struct exchange *ex)
+{
+	return !ex->req || req_is_lost(ex->req);
+}
+
 /* ---- receive ---- */
 
 PyObject *
@@ -210,7 +216,8 @@ static void
 on_over(struct task *t, bool raised)
 {
 	struct exchange *ex = (struct exchange *)t;
-	bool left = ex->gone || (!ex->req && !ex->ended && !ex->shrunk);
+	bool left = ex->gone || (asgi_is_left(ex) && !ex->ended &&
+	    !ex->shrunk);
 
 	if (ex->phase && asgi_ws_over(ex, raised))
 		return;

@@ -48,6 +48,8 @@ struct exchange {
 };
 
 /* asgi.c */
+/* Whether there is nobody any more to answer, told of or not. */
+bool asgi_is_left(const struct exchange *ex);
 PyObject *asgi_message(PyObject *type_key, PyObject *type);
 /* Lets the request go; without a whole response it is answered or cut. */
 void asgi_release(struct exchange *ex);

@@ -558,7 +558,7 @@ send_http(struct exchange *ex, PyObject *type, PyObject *msg)
 	if (ex->ended)
 		return PyErr_Format(PyExc_RuntimeError, "%S was sent after "
 		    "the response was complete", type);
-	if (!ex->req || ex->told)
+	if (asgi_is_left(ex) || ex->told)
 		return PyErr_Format(PyExc_OSError, "the client has left");
 	return awaitable(ex, dispatch(ex, type, msg));
 }

@@ -195,13 +195,8 @@ static int
 upgrade(struct exchange *ex, struct str protocol)
 {
 	struct req *r = ex->req;
-	struct wsock *w;
+	struct wsock *w = wsock_accept(r, &r->res, protocol);
 
-	if (!r->conn) {
-		is_closed();
-		return -1;
-	}
-	w = wsock_accept(r, &r->res, protocol);
 	if (!w) {
 		PyErr_NoMemory();
 		return -1;
@@ -251,7 +246,7 @@ send_shaking(struct exchange *ex, PyObject *type, PyObject *msg)
 {
 	struct state_names *s = &ex->task.st->s;
 
-	if (!ex->req || ex->told)
+	if (asgi_is_left(ex) || ex->told)
 		return is_closed();
 	if (asgi_is(type, s->ws_accept))
 		return send_accept(ex, msg);
@@ -276,7 +271,7 @@ send_denied(struct exchange *ex, PyObject *type, PyObject *msg)
 {
 	if (ex->ended)
 		return out_of_turn(type, "after the response was complete");
-	if (!ex->req || ex->told)
+	if (asgi_is_left(ex) || ex->told)
 		return is_closed();
 	if (asgi_is(type, ex->task.st->s.ws_response_body))
 		return asgi_send_body(ex, msg);
@@ -316,7 +311,7 @@ get_data(struct pystate *st, PyObject *msg)
 static bool
 can_send(const struct exchange *ex)
 {
-	return ex->ws && !ex->told && wsock_is_open(ex->ws);
+	return ex->ws && !ex->told && wsock_can_send(ex->ws);
 }
 
 /* flow_fn of a send that waits. */
@@ -420,7 +415,7 @@ asgi_ws_over(struct exchange *ex, bool raised)
 
 	if (!w)
 		return false;
-	if (raised && !wsock_is_open(w) && !ex->ended)
+	if (raised && !wsock_can_send(w) && !ex->ended)
 		exc_log_left(ex->task.st, NULL);
 	else if (raised)
 		exc_log(ex->task.st, "Exception in the ASGI application",

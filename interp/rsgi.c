@@ -99,7 +99,7 @@ log_over(struct rsgi_proto *p, bool raised)
 	struct pystate *st = p->st;
 	struct req *r = p->req;
 	/* Cut is known before gone() is called. */
-	bool left = p->gone || r->lost ||
+	bool left = p->gone || req_is_lost(r) ||
 	    (r->body == BODY_CUT && !r->res.ended);
 
 	if (raised && left)

@@ -28,6 +28,13 @@ struct piece {
 	uint64_t number;		/* of its feed; 0: not begun */
 };
 
+/* Nobody is there any more, told of or not: the request is let go of later. */
+static bool
+is_left(const struct rsgi_proto *p)
+{
+	return p->req ? req_is_lost(p->req) : p->gone;
+}
+
 /* Whether anything can be sent at all; -1 with an exception. */
 static int
 check_open(struct rsgi_proto *p)
@@ -36,7 +43,7 @@ check_open(struct rsgi_proto *p)
 
 	if (rsgi_check(p->st) == -1)
 		return -1;
-	if (p->gone && (p->told || !r || r->lost))
+	if (is_left(p) || (r && p->told))
 		rsgi_raise(p->st, RSGI_CLOSED, "the client has left");
 	else if (!r || p->over || p->answer != ANSWER_OPEN)
 		rsgi_raise(p->st, RSGI_CLOSED, "the response has ended");
@@ -89,7 +96,7 @@ piece_now(PyObject *self, PyObject **result)
 			return done;
 	} else if (p->feed.kind && p->n_fed == w->number) {
 		return 0;
-	} else if (p->gone && (!p->req || p->req->lost)) {
+	} else if (is_left(p)) {
 		return check_open(p);
 	}
 	*result = Py_NewRef(Py_None);

@@ -182,7 +182,7 @@ check_open(const struct rsgi_ws *p)
 	if (p->closed)
 		rsgi_raise(p->st, RSGI_ERROR, "it was closed by "
 		    "protocol.close()");
-	else if (!p->ws || !wsock_is_open(p->ws))
+	else if (!p->ws || !wsock_can_send(p->ws))
 		rsgi_raise(p->st, RSGI_CLOSED, "the client has left");
 	else
 		return 0;
@@ -298,7 +298,7 @@ check_shaking(const struct rsgi_ws *p)
 		rsgi_raise(p->st, RSGI_ERROR, "it was accepted already");
 	else if (p->closed)
 		rsgi_raise(p->st, RSGI_ERROR, "it was closed");
-	else if (!p->req || p->gone)
+	else if (!p->req || p->gone || req_is_lost(p->req))
 		rsgi_raise(p->st, RSGI_CLOSED, "the client has left");
 	else
 		return 0;
@@ -419,10 +419,10 @@ proto_close(PyObject *self, PyObject *const *args, Py_ssize_t n,
 static void
 log_over(struct rsgi_ws *p, bool raised)
 {
-	bool left = p->gone || !p->req;
+	bool left = p->gone || !p->req || req_is_lost(p->req);
 
 	if (p->accepted)
-		left = p->ws && !wsock_is_open(p->ws) && !p->closed;
+		left = p->ws && !wsock_can_send(p->ws) && !p->closed;
 	if (raised && left)
 		exc_log_left(p->st, p->req);
 	else if (raised)

@@ -441,6 +441,12 @@ req_body_cut(struct req *r, unsigned status)
 		req_tell(r, REQ_BODY);
 }
 
+bool
+req_is_lost(const struct req *r)
+{
+	return r->lost || (r->conn && conn_is_dead(r->conn));
+}
+
 void
 req_want(struct req *r)
 {

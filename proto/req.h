@@ -154,6 +154,12 @@ void req_done(struct req *r);
 /* Protocol: the client is lost.  As req_done(), and the application hears. */
 void req_lost(struct req *r);
 
+/*
+ * Application: nothing that is written can arrive any more, whether gone() was
+ * called already or comes in a later step.  Who writes what has no end has to
+ * ask: until then everything is taken.
+ */
+bool req_is_lost(const struct req *r);
 /* Application: tell me by body() when there is something. */
 void req_want(struct req *r);
 /* Application: takes up to <n> body bytes; the number, 0 when none wait. */

@@ -312,6 +312,12 @@ wsock_want(struct wsock *w)
 
 /* ---- output ------------------------------------------------------------ */
 
+bool
+wsock_can_send(const struct wsock *w)
+{
+	return w->state == WSOCK_OPEN && !conn_is_dead(w->conn);
+}
+
 size_t
 wsock_space(struct wsock *w)
 {

@@ -88,6 +88,9 @@ wsock_is_open(const struct wsock *w)
 	return w->state == WSOCK_OPEN;
 }
 
+/* Whether what is sent can arrive: its client may be lost before it is told. */
+bool wsock_can_send(const struct wsock *w);
+
 /*
  * The next message, now the caller's (mem_free()); NULL: none waits, and an
  * end that was behind the last one has come.

@@ -1,10 +1,11 @@
 """asyncio's semantics in the shard's loop: the checks of apps/loops.py."""
 
 import re
+import time
 
 import pytest
 
-from shoal import APPS, Server, at_once
+from shoal import APPS, Server, at_once, handshake, until
 
 NAMES = re.findall(r"^@check\nasync def (\w+)",
     (APPS / "loops.py").read_text(), re.M)
@@ -60,6 +61,53 @@ def test_a_thread_serves_from_the_start_to_the_end(isolation):
         assert len(set(threads.pop().split())) == 1
     with Server("rooted:rsgi", "--isolation", isolation) as server:
         assert len({server.get("/").body for _ in range(20)}) == 1
+
+
+LEFT = {
+    "asgi": {
+        "/start": "OSError: the client has left",
+        "/body": "OSError: the client has left",
+        "/accept": "OSError: the WebSocket is closed",
+        "/deny": "OSError: the WebSocket is closed",
+        "/ws": "OSError: the WebSocket is closed",
+    },
+    "rsgi": {
+        "/start": "the client has left",
+        "/body": "the client has left",
+        "/accept": "the client has left",
+        "/deny": "the client has left",
+        "/ws": "the client has left",
+    },
+}
+
+
+@pytest.mark.asan
+@pytest.mark.parametrize("interface", LEFT)
+def test_who_sends_before_word_of_a_lost_client_is_told(isolation, interface):
+    """What takes everything for nobody would never let its sender stop."""
+    with Server("parting:" + interface, "--isolation", isolation) as server:
+        blocker, go = server.connect(), server.connect()
+        assert go.get("/told").body == b"{}"
+        leaving = [server.connect() for _ in LEFT[interface]]
+        for conn, path in zip(leaving, LEFT[interface]):
+            if path in ("/start", "/body"):
+                conn.request("GET", path)
+            else:
+                conn.send(handshake(path, ()))
+        leaving[1].recv_head()
+        leaving[4].recv_head()
+        assert go.get("/told").body == b"{}"
+        blocker.request("GET", "/block")
+        time.sleep(0.1)
+        go.request("GET", "/go")
+        for conn in leaving:
+            conn.reset()
+        assert blocker.recv_response().body == b"ok"
+        assert go.recv_response().body == b"ok"
+        told = until(lambda: (got := go.get("/told").json()) and
+            len(got) == len(leaving) and got, "word of all that was sent")
+        for path, text in LEFT[interface].items():
+            assert told[path].endswith(text), told
 
 
 @pytest.mark.asan
