@@ -614,7 +614,7 @@ is_small(const struct shard *s)
 }
 
 bool
-shard_run(struct shard *s)
+shard_run(struct shard *s, bool (*between)(void *), void *arg)
 {
 	uint64_t end = s->loop.now + (uint64_t)s->conf->turn_budget_us * 1000;
 	bool small = is_small(s);
@@ -624,6 +624,8 @@ shard_run(struct shard *s)
 		struct work *w = container_of(n, struct work, node);
 
 		w->fn(w);
+		if (between && !list_empty(&s->loop.work) && !between(arg))
+			return true;
 		if (small && !list_empty(&s->dirty))
 			flush_early(s);
 		if (list_empty(&s->loop.work) && !list_empty(&s->again))

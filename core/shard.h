@@ -130,8 +130,11 @@ void shard_poll(struct shard *s, int64_t timeout_ns);
 /*
  * Runs what is queued until the turn budget is used up; true when work is
  * left for another run after a flush and a poll that does not wait.
+ *
+ * <between>(<arg>) is called between two pieces of work, unless it is NULL:
+ * what has begun may go on before something else begins.  False ends the run.
  */
-bool shard_run(struct shard *s);
+bool shard_run(struct shard *s, bool (*between)(void *), void *arg);
 void shard_flush(struct shard *s);
 
 static inline bool

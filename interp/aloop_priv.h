@@ -121,6 +121,12 @@ double aloop_now(void);
 /* The selector, if it is the shard's; else NULL. */
 struct selector *aloop_selector(const struct aloop *l);
 
+/*
+ * Between two requests: runs the first few handles that are ready in <l>, a
+ * struct aloop.  False with an exception.
+ */
+bool aloop_go_on(void *l);
+
 PyObject *aloop_run_once(PyObject *self, PyObject *unused);
 PyObject *aloop_run_forever(PyObject *self, PyObject *unused);
 
@@ -198,9 +204,10 @@ int selector_add_type(struct pystate *st, PyObject *module);
 
 /*
  * One turn of the shard: waits at most <ns> (-1: as long as it takes), reads,
- * and runs what requests have to do.  -1 with an exception.
+ * and runs what requests have to do, with what <l> (or NULL) has ready between
+ * them.  -1 with an exception.
  */
-int selector_turn(struct selector *sel, int64_t ns);
+int selector_turn(struct selector *sel, int64_t ns, struct aloop *l);
 
 /*
  * A descriptor that fired: its SelectorKey (a reference for the caller), and

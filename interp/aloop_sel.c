@@ -368,7 +368,7 @@ wait_idle(struct selector *sel, int64_t ns)
 }
 
 int
-selector_turn(struct selector *sel, int64_t ns)
+selector_turn(struct selector *sel, int64_t ns, struct aloop *l)
 {
 	if (ns == 0) {
 		sel->rest = REST_YOUNG;
@@ -380,7 +380,9 @@ selector_turn(struct selector *sel, int64_t ns)
 		return -1;
 	if (!sel->serving)
 		return 0;
-	shard_run(sel->shard);
+	if (shard_run(sel->shard, l ? aloop_go_on : NULL, l) &&
+	    PyErr_Occurred())
+		return -1;
 	return is_over(sel) ? end_serving(sel) : 0;
 }
 
@@ -398,7 +400,7 @@ selector_select(struct selector *sel, PyObject *const *args, Py_ssize_t n)
 		/* A day is enough for one wait, and fits. */
 		ns = s <= 0 ? 0 : (int64_t)(MIN(s, 86400.0) * 1e9);
 	}
-	if (selector_turn(sel, ns) == -1)
+	if (selector_turn(sel, ns, NULL) == -1)
 		return NULL;
 	return fired_list(sel);
 }

@@ -14,6 +14,13 @@
 #define SWEEP_MIN 100
 #define MAX_WAIT_S (24 * 3600)
 
+/*
+ * Handles between two requests.  As many as a request has steps behind a few
+ * middlewares: what has begun ends before more begins, in warm caches.
+ * Bounded, so that callbacks which make each other ready hold up no request.
+ */
+#define GO_ON_MAX 32
+
 double
 aloop_now(void)
 {
@@ -193,7 +200,7 @@ wait_for_events(struct aloop *l, double s)
 
 	if (!sel || l->own_events)
 		return foreign_wait(l, s);
-	if (selector_turn(sel, s < 0 ? -1 : (int64_t)(s * 1e9)) == -1)
+	if (selector_turn(sel, s < 0 ? -1 : (int64_t)(s * 1e9), l) == -1)
 		return -1;
 	while ((key = selector_next(sel, &events))) {
 		int err = take_event(l, key, events);
@@ -223,6 +230,21 @@ report(struct aloop *l, PyObject *h)
 	return r ? 0 : -1;
 }
 
+/* The first handle, which is there; -1 with what is to leave the loop. */
+static int
+run_first(struct aloop *l)
+{
+	PyObject *h = ready_pop(l->ready);
+	int err = handle_is_cancelled(l->al, h);
+
+	if (err == 0 && handle_run(l->al, h) == -1)
+		err = report(l, h);
+	else if (err == 1)
+		err = 0;
+	Py_DECREF(h);
+	return err;
+}
+
 /*
  * What is ready now; what that makes ready runs in the next turn, after
  * another poll.
@@ -232,19 +254,21 @@ run_ready(struct aloop *l)
 {
 	int err = 0;
 
-	for (size_t i = l->ready->n; i > 0 && !err; i--) {
-		PyObject *h = ready_pop(l->ready);
-
-		if (!h)
-			break;		/* somebody cleared it */
-		err = handle_is_cancelled(l->al, h);
-		if (err == 0 && handle_run(l->al, h) == -1)
-			err = report(l, h);
-		else if (err == 1)
-			err = 0;
-		Py_DECREF(h);
-	}
+	/* It can be less than that: somebody may clear it. */
+	for (size_t i = l->ready->n; i > 0 && l->ready->n > 0 && !err; i--)
+		err = run_first(l);
 	return err;
+}
+
+bool
+aloop_go_on(void *arg)
+{
+	struct aloop *l = arg;
+
+	for (int i = 0; i < GO_ON_MAX && l->ready->n > 0; i++)
+		if (run_first(l) == -1)
+			return false;
+	return true;
 }
 
 static int

@@ -414,14 +414,14 @@ hold(struct wthread *w)
 		if (shard_is_over(s)) {
 			/* Those who wait for a client hear that it is over. */
 			shard_flush(s);
-			shard_run(s);
+			shard_run(s, NULL, NULL);
 			end_all(p);
 			return false;
 		}
 		shard_flush(s);
 		/* It may have freed the last connection of a drain. */
 		shard_poll(s, due || shard_is_over(s) ? 0 : -1);
-		shard_run(s);
+		shard_run(s, NULL, NULL);
 		if (!wsgi_is_due(p->st, p->max_calls) || !ensure_watcher(p))
 			continue;
 		if (!run_calls(w))

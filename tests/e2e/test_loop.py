@@ -63,6 +63,29 @@ def test_a_thread_serves_from_the_start_to_the_end(isolation):
         assert len({server.get("/").body for _ in range(20)}) == 1
 
 
+def began_and_ended(server, steps):
+    """Of eight requests that come at once, in the order of all their parts."""
+    with server.connect() as blocker:
+        blocker.request("GET", "/block")
+        conns = [server.connect() for _ in range(8)]
+        for conn in conns:
+            conn.request("GET", "/?steps=%d" % steps)
+        for conn in [blocker, *conns]:
+            assert conn.recv_response().body == b"ok"
+    return server.get("/order").body.decode().split()
+
+
+@pytest.mark.asan
+def test_a_request_goes_on_before_others_begin(isolation):
+    """What has begun is still in the CPU's caches, and its client waits longest."""
+    with Server("steps:asgi", "--isolation", isolation) as server:
+        order = began_and_ended(server, 5)
+        assert order == ["begin", "end"] * 8
+    with Server("steps:asgi", "--isolation", isolation) as server:
+        order = began_and_ended(server, 100)
+        assert order[:2] == ["begin"] * 2 and order.count("end") == 8
+
+
 LEFT = {
     "asgi": {
         "/start": "OSError: the client has left",
@@ -108,6 +131,14 @@ def test_who_sends_before_word_of_a_lost_client_is_told(isolation, interface):
             len(got) == len(leaving) and got, "word of all that was sent")
         for path, text in LEFT[interface].items():
             assert told[path].endswith(text), told
+
+
+@pytest.mark.asan
+def test_callbacks_without_end_hold_nothing_up(isolation):
+    with Server("steps:asgi", "--isolation", isolation) as server:
+        assert server.get("/spin").body == b"ok"
+        assert [server.get("/?steps=5").body for _ in range(20)] == [b"ok"] * 20
+        assert server.get("/calm").body == b"ok"
 
 
 @pytest.mark.asan

@@ -591,7 +591,7 @@ threads_of_the_process_publish_and_wake(void)
 		OK(pthread_create(&thread[i], NULL, say_many, &each) == 0);
 	while (e.n + e.lost < 3 * each) {
 		shard_poll(k.shard, -1);
-		shard_run(k.shard);
+		shard_run(k.shard, NULL, NULL);
 		shard_flush(k.shard);
 	}
 	for (int i = 0; i < 3; i++)
@@ -651,7 +651,7 @@ another_process_wakes_a_sleeping_shard_for_every_message(void)
 		OK(write(go[1], "", 1) == 1);
 		while (e.n == i)
 			shard_poll(k.shard, -1);
-		shard_run(k.shard);
+		shard_run(k.shard, NULL, NULL);
 		shard_flush(k.shard);
 		got += kit_recv(fd, &end);
 	}

@@ -415,11 +415,11 @@ a_run_stops_at_its_budget_and_goes_on_later(void)
 	}
 	OK(shard_is_pending(k.shard) && shard_has_work(k.shard));
 	shard_poll(k.shard, -1);	/* does not wait */
-	OK(shard_run(k.shard));
+	OK(shard_run(k.shard, NULL, NULL));
 	for (size_t i = 0; i < ARRAY_LEN(j); i++)
 		runs += j[i].runs;
 	OK(runs >= 1 && runs <= 3);
-	while (shard_run(k.shard))
+	while (shard_run(k.shard, NULL, NULL))
 		shard_poll(k.shard, 0);
 	for (size_t i = 0; i < ARRAY_LEN(j); i++)
 		OK(j[i].runs == 1);
@@ -436,9 +436,50 @@ work_that_queues_itself_does_not_keep_the_run(void)
 	job_init(&j);
 	j.again = 1000000;
 	work_queue(&k.shard->loop, &j.work);
-	OK(shard_run(k.shard));
+	OK(shard_run(k.shard, NULL, NULL));
 	OK(j.runs > 1 && j.runs < 1000000);
 	list_del(&j.work.node);
+	kit_close(&k);
+}
+
+/* What had run each time it was asked; the <last> time it ends the run. */
+struct pause {
+	struct job *job;
+	unsigned asked;
+	unsigned last;
+	unsigned runs[4];
+};
+
+static bool
+pause_between(void *arg)
+{
+	struct pause *p = arg;
+
+	for (int i = 0; i < 4; i++)
+		p->runs[p->asked] += p->job[i].runs;
+	return ++p->asked < p->last;
+}
+
+static void
+what_has_begun_may_go_on_before_more_begins(void)
+{
+	struct job j[4];
+	struct pause p = { .job = j, .last = 3 };
+
+	kit_open(&k, 1, "--turn-budget=1s", false);
+	for (size_t i = 0; i < ARRAY_LEN(j); i++) {
+		job_init(&j[i]);
+		work_queue(&k.shard->loop, &j[i].work);
+	}
+	OK(shard_run(k.shard, pause_between, &p));
+	OK(p.asked == 3);
+	for (unsigned i = 0; i < 3; i++)
+		OK(p.runs[i] == i + 1);
+	OK(shard_has_work(k.shard) && j[3].runs == 0);
+	p.last = 10;
+	OK(!shard_run(k.shard, pause_between, &p));
+	/* Nothing is to begin behind the last: it goes on in its own time. */
+	OK(p.asked == 3 && j[3].runs == 1 && !shard_has_work(k.shard));
 	kit_close(&k);
 }
 
@@ -460,7 +501,7 @@ a_few_answers_leave_one_by_one_and_many_together(void)
 			j[i].watch = i > 0 ? fd[i - 1] : 0;
 			work_queue(&k.shard->loop, &j[i].work);
 		}
-		OK(!shard_run(k.shard));
+		OK(!shard_run(k.shard, NULL, NULL));
 		for (size_t i = 1; i < n; i++)
 			OK(j[i].was_silent == (n > 8));
 		shard_flush(k.shard);
@@ -618,6 +659,7 @@ tests(void)
 	T(one_door_lets_in_a_batch_a_turn);
 	T(a_run_stops_at_its_budget_and_goes_on_later);
 	T(work_that_queues_itself_does_not_keep_the_run);
+	T(what_has_begun_may_go_on_before_more_begins);
 	T(a_few_answers_leave_one_by_one_and_many_together);
 	T(the_date_is_the_wall_clocks);
 	T(a_drain_lets_nobody_in_and_waits_for_the_busy);

@@ -453,7 +453,7 @@ static inline void
 stub_turn(struct stub *s)
 {
 	shard_poll(s->shard, 0);
-	while (shard_run(s->shard))
+	while (shard_run(s->shard, NULL, NULL))
 		;
 	shard_flush(s->shard);
 }

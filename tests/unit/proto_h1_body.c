@@ -499,7 +499,7 @@ say_to_a_slow_one(struct talk *t, const char *text)
 	OK(send(t->fd, text, strlen(text), 0) > 0);
 	shard_poll(s, 0);
 	s->loop.now = 1;
-	while (shard_run(s))
+	while (shard_run(s, NULL, NULL))
 		;
 	shard_flush(s);
 	return c;

@@ -214,7 +214,7 @@ static inline void
 kit_turn(struct kit *k)
 {
 	shard_poll(k->shard, 0);
-	while (shard_run(k->shard))
+	while (shard_run(k->shard, NULL, NULL))
 		;
 	shard_flush(k->shard);
 }
