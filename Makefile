@@ -24,8 +24,8 @@ CORE = core/adopt.c core/alog.c core/alog_fmt.c core/amount.c core/arena.c \
 	core/conn.c core/cpu.c core/ctl.c core/date.c core/ear.c core/env.c \
 	core/envfile.c core/file.c core/gen.c core/inbox.c core/keeper.c \
 	core/line.c core/listen.c core/log.c core/logfile.c core/loop.c \
-	core/mem.c core/peers.c core/pidfile.c core/relay.c core/ring.c \
-	core/seg.c core/shard.c core/shm.c core/sig.c core/sock.c \
+	core/mem.c core/peers.c core/pidfile.c core/preempt.c core/relay.c \
+	core/ring.c core/seg.c core/shard.c core/shm.c core/sig.c core/sock.c \
 	core/timer.c core/title.c core/topic.c core/watch.c
 
 PROTO = proto/field.c proto/h1.c proto/h1_in.c proto/h1_out.c proto/head.c \

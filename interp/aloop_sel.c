@@ -10,6 +10,7 @@
 #include <sys/epoll.h>
 
 #include "core/mem.h"
+#include "core/preempt.h"
 #include "core/shard.h"
 #include "core/util.h"
 #include "interp/exc.h"
@@ -47,6 +48,7 @@ struct selector {
 	PyObject *drained;		/* to be called, once it serves */
 	PyObject *collect;		/* boot.py's, or NULL */
 	bool waiting;			/* GIL: nothing to do, will wait */
+	struct preempt preempt;
 };
 
 static void
@@ -279,6 +281,30 @@ is_over(const struct selector *sel)
 	return s->over || (shard_is_over(s) && sel->st->n_tasks == 0);
 }
 
+/* Of all threads of this interpreter: who hands the GIL to whom varies. */
+static void
+set_preempt(const struct selector *sel)
+{
+	PyThreadState *ts;
+
+	ts = PyInterpreterState_ThreadHead(PyInterpreterState_Get());
+	for (; ts; ts = PyThreadState_Next(ts))
+		if (ts->native_thread_id > 0)
+			preempt_set((pid_t)ts->native_thread_id,
+			    sel->preempt.off);
+}
+
+static void
+note_turn(struct selector *sel, uint64_t slept, bool threads)
+{
+	struct preempt *p = &sel->preempt;
+	uint64_t now = sel->shard->loop.now;
+
+	if (preempt_note(p, now, slept, threads) &&
+	    preempt_judge(p, now, preempt_switches()))
+		set_preempt(sel);
+}
+
 /*
  * Waiting, reading, writing: all that needs no GIL, without it.  Letters that
  * were posted after the inbox was read come before Python does: who posted one
@@ -287,22 +313,27 @@ is_over(const struct selector *sel)
 static void
 without_gil(struct selector *sel, int64_t ns)
 {
-	PyThreadState *ts;
+	PyThreadState *ts = PyThreadState_Get();
+	bool threads = ts->next || ts->prev;
+	uint64_t began, slept;
 
 	sel->waiting = ns != 0;
 	sel->st->in_python = false;
-	ts = PyEval_SaveThread();
+	PyEval_SaveThread();
 	atomic_store_explicit(&sel->shard->slot->busy_since, 0,
 	    memory_order_relaxed);
 	shard_flush(sel->shard);
+	began = ns != 0 && threads ? clock_ns() : UINT64_MAX;
 	/* The last connection may just have gone: then nothing wakes us. */
 	shard_poll(sel->shard, sel->serving && is_over(sel) ? 0 : ns);
+	slept = sel->shard->loop.now - MIN(sel->shard->loop.now, began);
 	atomic_store_explicit(&sel->shard->slot->busy_since,
 	    sel->shard->loop.now, memory_order_relaxed);
 	PyEval_RestoreThread(ts);
 	sel->st->in_python = true;
 	inbox_read(&sel->shard->inbox, sel->shard);
 	sel->waiting = false;
+	note_turn(sel, slept, threads);
 }
 
 void
@@ -441,6 +472,15 @@ selector_serve(struct selector *sel, PyObject *args)
 }
 
 static PyObject *
+selector_spawns(struct selector *sel, PyObject *unused)
+{
+	(void)unused;
+	if (preempt_end(&sel->preempt, clock_ns()))
+		set_preempt(sel);
+	Py_RETURN_NONE;
+}
+
+static PyObject *
 selector_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
 	PyObject *selectors = NULL;
@@ -453,6 +493,7 @@ selector_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 	sel->st = PyType_GetModuleState(type);
 	sel->shard = sel->st->shard;
 	list_init(&sel->fired);
+	preempt_init(&sel->preempt);
 	sel->map = PyTuple_GET_SIZE(args) == 1 ?
 	    Py_NewRef(PyTuple_GET_ITEM(args, 0)) : NULL;
 	if (!sel->map || !PyDict_Check(sel->map)) {
@@ -499,6 +540,9 @@ static PyMethodDef selector_methods[] = {
 	    "serve(drained, collect): run requests until the shard has "
 	    "drained, and call drained() then; collect(thorough), unless it "
 	    "is None, while there are none." },
+	{ "spawns", PY_METHOD(selector_spawns), METH_NOARGS,
+	    "spawns(): a process is about to be made, which will inherit the "
+	    "thread's scheduling policy: have it be the ordinary one." },
 	{ NULL, NULL, 0, NULL }
 };
 

@@ -326,6 +326,26 @@ def give_cpus_back(cpus):
     take_fork_exec()
 
 
+def before_spawning(call):
+    """Have call() called before the application makes another process, in any way."""
+    import os
+
+    import _posixsubprocess
+
+    def first(function):
+        def spawn(*args, **kwargs):
+            call()
+            return function(*args, **kwargs)
+
+        return spawn
+
+    _posixsubprocess.fork_exec = first(_posixsubprocess.fork_exec)
+    for name in ("posix_spawn", "posix_spawnp", "system"):
+        setattr(os, name, first(getattr(os, name)))
+    os.register_at_fork(before=call)
+    take_fork_exec()
+
+
 def finish():
     """What Py_Finalize would do for the application, since the process ends by _exit()."""
     import atexit
@@ -649,6 +669,7 @@ def make_loop():
 def serve_async(app, kind):
     """ASGI and RSGI: inside asyncio's loop."""
     loop = make_loop()
+    before_spawning(loop._selector.spawns)
     if kind == "rsgi":
         if hasattr(app, "__rsgi_init__"):
             app.__rsgi_init__(loop)

@@ -1,5 +1,7 @@
 """asyncio's semantics in the shard's loop: the checks of apps/loops.py."""
 
+import contextlib
+import os
 import re
 import time
 
@@ -177,3 +179,50 @@ def test_a_storm_leaves_nothing_behind(isolation):
         left = server.get("/left").json()
         assert left.pop("begun") > 1000, left
         assert left == {"steps": 0, "tasks": 0, "timers": 0}
+
+
+ORDINARY, BATCH = "0 0", "3 3"
+
+
+@pytest.mark.asan
+def test_threads_that_hand_over_the_lock_do_not_preempt_each_other(isolation):
+    """While the shard is busy; not when it slept, since it would wake up late."""
+    with Server("handing:asgi", "--isolation", isolation) as server:
+        assert server.get("/policies").body.decode() == ORDINARY
+        assert server.get("/start").body.decode() == ORDINARY
+        until(lambda: server.get("/policies").body.decode() == BATCH, "SCHED_BATCH")
+        server.get("/stop")
+        until(lambda: server.get("/policies").body.decode() == ORDINARY, "SCHED_OTHER")
+
+
+@pytest.mark.asan
+def test_subprocesses_begin_with_the_ordinary_policy(isolation):
+    # an interpreter of its own cannot fork
+    ways = ["subprocess", "system"] + ["fork"] * (isolation == "process")
+    with Server("handing:asgi", "--isolation", isolation) as server:
+        server.get("/start")
+        for way in ways:
+            until(lambda: server.get("/policies").body.decode() == BATCH, "SCHED_BATCH")
+            got = server.get("/policies?child=" + way).body.decode()
+            assert got.split()[2] == "0", way
+        server.get("/stop")
+
+
+@contextlib.contextmanager
+def batch():
+    """What this thread starts has that policy."""
+    os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+
+
+@pytest.mark.asan
+def test_a_policy_that_the_operator_chose_stays(isolation):
+    with batch(), Server("handing:asgi", "--isolation", isolation) as server:
+        server.get("/start")
+        for _ in range(50):
+            assert server.get("/policies").body.decode() == BATCH
+        server.get("/stop")
+        assert server.get("/policies").body.decode() == BATCH
