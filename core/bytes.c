@@ -20,6 +20,7 @@ chunk_pool_init(struct chunk_pool *p)
 {
 	p->free = NULL;
 	p->free_ref = NULL;
+	p->back = NULL;
 	p->n_free = 0;
 	p->n_free_ref = 0;
 }
@@ -38,6 +39,7 @@ chunk_pool_fini(struct chunk_pool *p)
 {
 	free_all(p->free);
 	free_all(p->free_ref);
+	free_all(p->back);
 	chunk_pool_init(p);
 }
 
@@ -56,6 +58,7 @@ get(struct chunk_pool *p)
 	}
 	c->next = NULL;
 	c->kind = CHUNK_OWN;
+	c->base = c->data;
 	c->start = 0;
 	c->end = 0;
 	return c;
@@ -77,6 +80,7 @@ get_ref(struct chunk_pool *p, enum chunk_kind kind, uint64_t at)
 	}
 	c->next = NULL;
 	c->kind = kind;
+	c->base = NULL;
 	c->start = at;
 	c->end = at;
 	return c;
@@ -104,6 +108,11 @@ put(struct chunk_pool *p, struct chunk *c)
 {
 	bool kept = is_kept(p, c);
 
+	if (c->kind == CHUNK_LENT) {
+		c->next = p->back;
+		p->back = c;
+		return;
+	}
 	if (c->kind == CHUNK_SEG)
 		seg_unref(c->seg);
 	else if (c->kind == CHUNK_FILE)
@@ -119,6 +128,22 @@ put(struct chunk_pool *p, struct chunk *c)
 		p->free_ref = c;
 		p->n_free_ref++;
 	}
+}
+
+void *
+chunk_pool_back(struct chunk_pool *p)
+{
+	struct chunk *c = p->back;
+	void *owner;
+
+	if (!c)
+		return NULL;
+	p->back = c->next;
+	owner = c->owner;
+	c->kind = CHUNK_SEG;
+	c->seg = NULL;
+	put(p, c);
+	return owner;
 }
 
 void
@@ -201,10 +226,27 @@ bytes_refer(struct bytes *b, struct chunk_pool *p, struct seg *g,
 		if (!t)
 			return -ENOMEM;
 		t->seg = g;
+		t->base = g->data;
 		seg_ref(g);
 		link_tail(b, t);
 	}
 	t->end += n;
+	b->len += n;
+	return 0;
+}
+
+int
+bytes_lend(struct bytes *b, struct chunk_pool *p, void *owner,
+    const void *from, size_t n)
+{
+	struct chunk *c = get_ref(p, CHUNK_LENT, 0);
+
+	if (!c)
+		return -ENOMEM;
+	c->owner = owner;
+	c->base = from;
+	c->end = n;
+	link_tail(b, c);
 	b->len += n;
 	return 0;
 }
@@ -254,8 +296,7 @@ bytes_iov(const struct bytes *b, struct iovec *iov, int max)
 			break;
 		if (c->end == c->start)
 			continue;
-		iov[n].iov_base = (void *)(uintptr_t)(chunk_data(c) +
-		    c->start);
+		iov[n].iov_base = (void *)(uintptr_t)(c->base + c->start);
 		iov[n].iov_len = c->end - c->start;
 		n++;
 	}

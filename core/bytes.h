@@ -9,7 +9,8 @@
  * referred to instead: they have their place among the others, and those that
  * follow each other in the segment are one piece.  So may a file's
  * (core/file.h), which are not in memory at all: only an output has such, and
- * they leave by sendfile().  The bound is the caller's: it asks
+ * they leave by sendfile().  And so may bytes that are lent: their owner's, who
+ * gets them back when they have left.  The bound is the caller's: it asks
  * bytes_len() before it appends, and stops reading whatever fills the queue
  * (back-pressure).
  *
@@ -32,23 +33,26 @@
 /* Holds the usual response in one piece, and wastes little on an idle peer. */
 #define CHUNK_SIZE 8192
 
-enum chunk_kind { CHUNK_OWN, CHUNK_SEG, CHUNK_FILE };
+enum chunk_kind { CHUNK_OWN, CHUNK_SEG, CHUNK_FILE, CHUNK_LENT };
 
 struct chunk {
 	struct chunk *next;
 	union {
 		struct seg *seg;
 		struct file *file;
+		void *owner;
 	};
+	const unsigned char *base;	/* its data, but of a file */
 	enum chunk_kind kind;	/* whose bytes these are */
 	uint64_t start;		/* first byte not yet taken, in its data */
 	uint64_t end;		/* one behind the last byte, in its data */
-	unsigned char data[CHUNK_SIZE - 40];	/* only if they are its own */
+	unsigned char data[CHUNK_SIZE - 48];	/* only if they are its own */
 };
 
 struct chunk_pool {
 	struct chunk *free;
 	struct chunk *free_ref;	/* without data */
+	struct chunk *back;	/* lent, and not needed any more */
 	unsigned n_free;	/* at most CHUNK_POOL_MAX are kept */
 	unsigned n_free_ref;	/* at most CHUNK_REFS_MAX */
 };
@@ -65,6 +69,9 @@ struct bytes {
 
 void chunk_pool_init(struct chunk_pool *p);
 void chunk_pool_fini(struct chunk_pool *p);
+
+/* An owner whose bytes are not needed any more; NULL: no more of them. */
+void *chunk_pool_back(struct chunk_pool *p);
 
 static inline void
 bytes_init(struct bytes *b)
@@ -109,6 +116,12 @@ bytes_put(struct bytes *b, struct chunk_pool *p, const void *data, size_t n)
  */
 int bytes_refer(struct bytes *b, struct chunk_pool *p, struct seg *g,
     const void *from, size_t n);
+/*
+ * The same of bytes of <owner>'s, whatever that is: it comes back, once for
+ * each call, by chunk_pool_back().
+ */
+int bytes_lend(struct bytes *b, struct chunk_pool *p, void *owner,
+    const void *from, size_t n);
 /* The same of <n> bytes of <f> from <at> on. */
 int bytes_refer_file(struct bytes *b, struct chunk_pool *p, struct file *f,
     uint64_t at, size_t n);
@@ -145,20 +158,13 @@ bytes_file(const struct bytes *b, uint64_t *at, size_t *n)
 	return c->file;
 }
 
-/* Where a chunk's bytes lie, which is not a file's. */
-static inline const unsigned char *
-chunk_data(const struct chunk *c)
-{
-	return c->kind == CHUNK_SEG ? c->seg->data : c->data;
-}
-
 /* The first piece, in memory, not copied; empty when the queue is. */
 static inline struct iovec
 bytes_first(const struct bytes *b)
 {
 	if (!b->head)
 		return (struct iovec){ NULL, 0 };
-	return (struct iovec){ (void *)(uintptr_t)(chunk_data(b->head) +
+	return (struct iovec){ (void *)(uintptr_t)(b->head->base +
 		b->head->start), b->head->end - b->head->start };
 }
 

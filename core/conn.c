@@ -449,6 +449,18 @@ conn_refer(struct conn *c, struct seg *g, const void *data, size_t n)
 		    n));
 }
 
+bool
+conn_lend(struct conn *c, void *owner, const void *data, size_t n)
+{
+	int err;
+
+	if (c->state >= CONN_LINGER)
+		return false;
+	err = bytes_lend(&c->out, &c->shard->chunks, owner, data, n);
+	appended(c, err);
+	return !err;
+}
+
 void
 conn_refer_file(struct conn *c, struct file *f, uint64_t at, size_t n)
 {

@@ -106,6 +106,8 @@ struct proto_ops {
 	/* See res.h; called through its functions only. */
 	int (*respond)(struct req *, struct res *);
 	size_t (*write)(struct req *, const void *, size_t);
+	size_t (*lend)(struct req *, void *owner, const void *, size_t,
+	    bool *lent);
 	size_t (*write_file)(struct req *, struct file *, uint64_t, size_t);
 	/* The same of all of it: the caller knows a bound. */
 	void (*push)(struct req *, const void *, size_t);
@@ -164,6 +166,11 @@ int conn_open(struct shard *s, int fd, const struct peer *peer,
 void conn_put(struct conn *c, const void *data, size_t n);
 /* The same of bytes in <g>, which stay as they are: not copied, but held. */
 void conn_refer(struct conn *c, struct seg *g, const void *data, size_t n);
+/*
+ * The same of bytes that are <owner>'s.  True: it comes back, when they have
+ * left, by chunk_pool_back() of the shard's pool; false: nothing was taken.
+ */
+bool conn_lend(struct conn *c, void *owner, const void *data, size_t n);
 /* The same of <n> bytes of a file. */
 void conn_refer_file(struct conn *c, struct file *f, uint64_t at, size_t n);
 /* Room for <n> bytes in one piece, then conn_commit(); NULL: it is ending. */

@@ -294,6 +294,16 @@ set_preempt(const struct selector *sel)
 			    sel->preempt.off);
 }
 
+/* Bodies that were lent to the output and have left. */
+static void
+take_back(struct shard *s)
+{
+	PyObject *o;
+
+	while ((o = chunk_pool_back(&s->chunks)))
+		Py_DECREF(o);
+}
+
 static void
 note_turn(struct selector *sel, uint64_t slept, bool threads)
 {
@@ -333,6 +343,7 @@ without_gil(struct selector *sel, int64_t ns)
 	sel->st->in_python = true;
 	inbox_read(&sel->shard->inbox, sel->shard);
 	sel->waiting = false;
+	take_back(sel->shard);
 	note_turn(sel, slept, threads);
 }
 

@@ -98,12 +98,27 @@ push_file(struct feed *f, struct req *r)
 	return f->at == f->end;
 }
 
+size_t
+feed_write(struct req *r, PyObject *owner, const void *p, size_t n)
+{
+	bool lent = false;
+	size_t took;
+
+	/* Only of these it is known that nobody changes them. */
+	if (!PyBytes_CheckExact(owner) && !PyUnicode_CheckExact(owner))
+		return res_write(r, p, n);
+	took = res_lend(r, owner, p, n, &lent);
+	if (lent)
+		Py_INCREF(owner);
+	return took;
+}
+
 int
 feed_push(struct feed *f, struct req *r)
 {
 	if (f->kind == FEED_FILE)
 		return push_file(f, r);
-	f->at += res_write(r, (const char *)f->buf.buf + f->at,
+	f->at += feed_write(r, f->buf.obj, (const char *)f->buf.buf + f->at,
 	    f->end - f->at);
 	return f->at == f->end;
 }

@@ -53,6 +53,11 @@ int feed_open_file(struct feed *f, int fd, uint64_t from, uint64_t to);
  * 0: room() will tell when to go on; -1: the file cannot be read to <end>.
  */
 int feed_push(struct feed *f, struct req *r);
+/*
+ * The same of the <n> bytes at <p> that are <owner>'s, bytes or str: how many
+ * were taken.  They may be held until they have left, instead of copied.
+ */
+size_t feed_write(struct req *r, PyObject *owner, const void *p, size_t n);
 /* Lets go of it; does nothing to an empty one. */
 void feed_drop(struct feed *f);
 

@@ -227,7 +227,7 @@ answer(struct rsgi_proto *p, PyObject *body, struct str s)
 
 	if (rsgi_start(p, s.n) == -1)
 		return -1;
-	took = s.n > 0 ? res_write(p->req, s.p, s.n) : 0;
+	took = s.n > 0 ? feed_write(p->req, body, s.p, s.n) : 0;
 	if (took == s.n) {
 		rsgi_finish(p);
 		return 0;

@@ -512,6 +512,7 @@ const struct proto_ops proto_h1 = {
 	.lost = h1_lost,
 	.respond = h1_respond,
 	.write = h1_write,
+	.lend = h1_lend,
 	.write_file = h1_write_file,
 	.push = h1_push,
 	.hint = h1_hint,

@@ -22,6 +22,8 @@
 #define STRETCH (sizeof(((struct chunk *)0)->data))
 /* What is taken of a new response's body, however full the output is. */
 #define FIRST_MIN 1024
+/* Less is copied: beside its head it is one piece to be sent, not two. */
+#define LEND_MIN CHUNK_SIZE
 
 static inline char *
 put(char *at, struct str s)
@@ -325,6 +327,28 @@ h1_write(struct req *r, const void *p, size_t n)
 
 	if (k > 0)
 		h1_push(r, p, k);
+	return k;
+}
+
+size_t
+h1_lend(struct req *r, void *owner, const void *p, size_t n, bool *lent)
+{
+	struct conn *c = r->conn;
+	size_t k = take(r, n);
+	char text[CHUNK_ROOM];
+
+	if (k < LEND_MIN) {
+		if (k > 0)
+			h1_push(r, p, k);
+		return k;
+	}
+	if (!r->res.sent)
+		put_head(r, NULL, 0);
+	if (r->res.chunked)
+		conn_put(c, text, (size_t)(put_size(text, k) - text));
+	*lent = conn_lend(c, owner, p, k);
+	if (r->res.chunked)
+		conn_put(c, "\r\n", 2);
 	return k;
 }
 

@@ -78,6 +78,7 @@ size_t h1_in_parse(struct h1 *h, const unsigned char *p, size_t n);
 /* h1_out.c: the vtable's part of the response. */
 int h1_respond(struct req *r, struct res *h);
 size_t h1_write(struct req *r, const void *p, size_t n);
+size_t h1_lend(struct req *r, void *owner, const void *p, size_t n, bool *lent);
 size_t h1_write_file(struct req *r, struct file *f, uint64_t at, size_t n);
 void h1_push(struct req *r, const void *p, size_t n);
 void h1_hint(struct req *r, const struct res *h);

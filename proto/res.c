@@ -429,6 +429,19 @@ res_write(struct req *r, const void *p, size_t n)
 }
 
 size_t
+res_lend(struct req *r, void *owner, const void *p, size_t n, bool *lent)
+{
+	size_t took;
+
+	if (goes_nowhere(r))
+		return n;
+	n -= res_excess(r, n);
+	took = r->conn->proto->lend(r, owner, p, n, lent);
+	note_written(r, took, n);
+	return took;
+}
+
+size_t
 res_write_file(struct req *r, struct file *f, uint64_t at, size_t n)
 {
 	size_t took;

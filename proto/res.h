@@ -111,6 +111,13 @@ void res_hint(struct req *r, struct res *h);
  * Content-Length are not taken: the caller asks res_excess() first.
  */
 size_t res_write(struct req *r, const void *p, size_t n);
+/*
+ * The same of bytes of <owner>'s that stay as they are.  *lent, false before:
+ * they were not copied, and <owner> comes back by chunk_pool_back() of the
+ * shard's pool when they have left.
+ */
+size_t res_lend(struct req *r, void *owner, const void *p, size_t n,
+    bool *lent);
 /* The same of <n> bytes of a file from <at> on, which are not read here. */
 size_t res_write_file(struct req *r, struct file *f, uint64_t at, size_t n);
 /* Bytes of <n> more that a declared Content-Length does not allow. */

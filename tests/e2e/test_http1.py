@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from shoal import LIMIT, SLOW, Server, phrase, until
+from shoal import LIMIT, SLOW, Server, at_once, phrase, until
 
 TEXT = ("content-type", "text/plain; charset=utf-8")
 HELLO = (200, [TEXT], b"Hello, world!\n")
@@ -724,3 +724,30 @@ def test_the_date_is_one_and_moves(asgi):
         first = c.get("/plain").one("date")
         assert re.match(r"\w{3}, \d\d \w{3} \d{4} [\d:]{8} GMT$", first)
         until(lambda: c.get("/plain").one("date") != first, "a second")
+
+
+SENT = bytes(range(256)) * 32768
+
+
+@pytest.mark.asan
+@pytest.mark.parametrize("interface", ["asgi", "rsgi"])
+def test_large_bodies_are_let_go_of(isolation, interface):
+    """They are not copied: held until they have left, or their clients have."""
+    wants = {"/": SENT, "/parts": 3 * SENT}
+    if interface == "rsgi":
+        wants["/text"] = ("größer " * 20000).encode()
+    with Server("lent:" + interface, "--isolation", isolation) as server:
+        before = server.get("/refs").body
+        for path, body in wants.items():
+            got = at_once(4, lambda i, path=path: server.get(path).body)
+            assert set(got) == {body}, path
+        assert server.get("/refs").body == before
+        slow = [server.connect(rcvbuf=4096) for _ in range(6)]
+        for conn in slow:
+            conn.request("GET", "/")
+        until(lambda: server.get("/refs").body != before, "what is not read")
+        for conn in slow[::2]:
+            conn.reset()
+        for conn in slow[1::2]:
+            assert conn.recv_response().body == SENT
+        until(lambda: server.get("/refs").body == before, "all of it being let go")

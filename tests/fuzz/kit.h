@@ -31,7 +31,8 @@ fuzz_stub(const struct app_ops *app)
 static inline void
 fuzz_end(struct stub *s)
 {
-	OK(s->shard->n_conns == 0 && s->shard->n_reqs == 0);
+	stub_turn(s);
+	OK(s->shard->n_conns == 0 && s->shard->n_reqs == 0 && s->lent == 0);
 	OK(list_empty(&s->shard->conns) && list_empty(&s->shard->idle));
 	if (atomic_load(&t_failures) > 0)
 		abort();

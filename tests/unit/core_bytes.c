@@ -2,7 +2,8 @@
 /*
  * The byte queue.  What goes in comes out, at every length around a chunk's,
  * and an empty queue holds no chunk.  Bytes that lie in a segment have their
- * place among the others, however both are mixed and taken.
+ * place among the others, however both are mixed and taken; those that are lent
+ * go back to their owner.
  */
 #include "core/bytes.h"
 
@@ -357,6 +358,69 @@ a_reference_without_memory_appends_nothing(void)
 	OK(atomic_load(&held) == 0);
 }
 
+/* How many owners come back, all of them <want>. */
+static unsigned
+back(const void *want)
+{
+	unsigned n = 0;
+
+	for (void *p; (p = chunk_pool_back(&pool)); n++)
+		OK(p == want);
+	return n;
+}
+
+static void
+what_is_lent_comes_back_once_it_has_left(void)
+{
+	struct bytes b;
+	struct iovec v[4];
+	int owner;
+
+	bytes_init(&b);
+	OK(back(&owner) == 0);
+	OK(bytes_put(&b, &pool, in, 10) == 0);
+	OK(bytes_lend(&b, &pool, &owner, in + 10, 5000) == 0);
+	OK(bytes_lend(&b, &pool, &owner, in + 5010, 1) == 0);
+	OK(bytes_put(&b, &pool, in + 5011, 100) == 0);
+	OK(bytes_len(&b) == 5111 && chunks(&b) == 4);
+	/* Not a copy, and not what is written into. */
+	OK(bytes_iov(&b, v, 4) == 4 && v[1].iov_base == in + 10 &&
+	    v[1].iov_len == 5000 && v[2].iov_base == in + 5010);
+	bytes_drop(&b, &pool, 10 + 4999);
+	OK(back(&owner) == 0);
+	bytes_drop(&b, &pool, 1);
+	OK(back(&owner) == 1 && back(&owner) == 0);
+	OK(gives(&b, in + 5010, 101) && back(&owner) == 1);
+	/* Of a queue that ends, and of a pool. */
+	OK(bytes_lend(&b, &pool, &owner, in, 100) == 0);
+	OK(bytes_lend(&b, &pool, &owner, in, 100) == 0);
+	bytes_fini(&b, &pool);
+	OK(chunk_pool_back(&pool) == &owner);
+	chunk_pool_fini(&pool);
+	OK(back(&owner) == 0);
+}
+
+static void
+a_loan_without_memory_appends_nothing(void)
+{
+	struct bytes b;
+	int owner;
+
+	bytes_init(&b);
+	chunk_pool_fini(&pool);
+	for (struct faults f = faults_of(1); faults_next(&f);) {
+		int err;
+
+		faults_begin(&f);
+		err = bytes_lend(&b, &pool, &owner, in, 10);
+		faults_end(&f);
+		OK(f.failed == (err == -ENOMEM));
+		OK(bytes_len(&b) == (err ? 0 : 10));
+		bytes_fini(&b, &pool);
+		OK(back(&owner) == (err ? 0 : 1));
+	}
+}
+
 static void
 a_files_bytes_are_counted_and_not_looked_at(void)
 {
@@ -462,6 +526,8 @@ tests(void)
 	T(copies_and_references_keep_their_order_at_every_split);
 	T(what_follows_in_a_segment_is_one_piece);
 	T(a_reference_without_memory_appends_nothing);
+	T(what_is_lent_comes_back_once_it_has_left);
+	T(a_loan_without_memory_appends_nothing);
 	T(a_files_bytes_are_counted_and_not_looked_at);
 	T(the_pool_keeps_no_more_references_than_its_bound);
 	T(the_pool_keeps_no_more_than_its_bound);

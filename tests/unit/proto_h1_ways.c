@@ -1,7 +1,7 @@
 /* See LICENSE for the terms. */
 /*
  * The rarer ways out of a response over HTTP/1: hints before it, trailers
- * behind it, and files in it.
+ * behind it, files in it, and bodies that are lent.
  */
 #include <sys/mman.h>
 
@@ -338,6 +338,72 @@ a_file_goes_in_chunks(void)
 }
 
 static void
+a_large_body_is_lent_in_any_framing(void)
+{
+	static const struct {
+		const char *ask, *length, *head, *tail;
+	} way[] = {
+		{ GET11, "10000", "HTTP/1.1 200 OK\r\n"
+		    "content-length: 10000\r\n\r\n", "" },
+		{ GET11, NULL, "HTTP/1.1 200 OK\r\n"
+		    "transfer-encoding: chunked\r\n\r\n2710\r\n",
+		    "\r\n0\r\n\r\n" },
+		{ GET10, NULL, "HTTP/1.1 200 OK\r\n"
+		    "connection: close\r\n\r\n", "" },
+	};
+	char part[10000];
+
+	memset(part, 'x', sizeof(part));
+	begin();
+	for (size_t i = 0; i < ARRAY_LEN(way); i++) {
+		int fd = ask(way[i].ask);
+		const char *body;
+
+		begin_response(way[i].length);
+		OK(stub_lend(opened, part, sizeof(part)) == sizeof(part));
+		OK(stub.lent == 1);
+		finish();
+		stub_say(&stub, fd, "", &out);
+		body = body_behind(way[i].head);
+		OK(body && !memcmp(body, part, sizeof(part)));
+		OK(body && !strcmp(body + sizeof(part), way[i].tail));
+		OK(stub.lent == 0);
+		leave(fd);
+	}
+	end();
+}
+
+static void
+what_is_small_or_goes_nowhere_is_not_lent(void)
+{
+	char part[10000];
+	int fd;
+
+	memset(part, 'x', sizeof(part));
+	begin();
+	fd = ask(GET11);
+	begin_response("8000");
+	OK(stub_lend(opened, part, 8000) == 8000 && stub.lent == 0);
+	finish();
+	leave(fd);
+	fd = ask(HEAD11);
+	begin_response("10000");
+	OK(stub_lend(opened, part, 10000) == 10000 && stub.lent == 0);
+	finish();
+	leave(fd);
+	/* The output is full, and then the client is lost. */
+	fd = ask(GET11);
+	begin_response(NULL);
+	while (stub_lend(opened, part, sizeof(part)) == sizeof(part))
+		;
+	OK(stub.lent > 0);
+	conn_abort(opened->conn);
+	leave(fd);
+	OK(stub.lent == 0);
+	end();
+}
+
+static void
 a_file_never_reaches_the_next_response(void)
 {
 	struct file *f = data_file();
@@ -443,6 +509,8 @@ tests(void)
 	T(trailers_without_chunks_are_dropped);
 	T(a_file_goes_with_its_length);
 	T(a_file_goes_in_chunks);
+	T(a_large_body_is_lent_in_any_framing);
+	T(what_is_small_or_goes_nowhere_is_not_lent);
 	T(a_file_never_reaches_the_next_response);
 	T(the_connection_ends_behind_a_response_that_said_nothing_of_it);
 }
