@@ -38,7 +38,7 @@
 /* A wait from here on is sleep. */
 #define PREEMPT_LONG_NS		(NS_PER_MS / 2)
 /* Off for less, it ended soon. */
-#define PREEMPT_HELD_NS		NS_PER_S
+#define PREEMPT_HELD_NS		(10 * PREEMPT_WINDOW_NS)
 #define PREEMPT_AFTER_MIN	2
 #define PREEMPT_AFTER_MAX	512
 
