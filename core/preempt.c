@@ -24,7 +24,7 @@ was_busy(struct preempt *p, uint64_t now, uint64_t switches)
 	/* Once it is off, there are hardly any switches to be counted. */
 	bool worth = p->off || switches - p->switches >=
 	    p->waits + PREEMPT_SWITCHES;
-	bool busy = worth && p->threads && p->slept < (now - p->window) / 10;
+	bool busy = worth && p->threads && p->slept < (now - p->window) / 4;
 
 	p->window = now;
 	p->switches = switches;

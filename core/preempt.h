@@ -5,8 +5,8 @@
  * A thread that is woken takes the CPU from the one that woke it.  With
  * Python's GIL that is for nothing: what it was woken for is still held by the
  * other, so it sleeps again at once, two switches for one.  Under SCHED_BATCH
- * (sched(7)) who runs runs on: a request that needs a thread takes a tenth to
- * two fifths less CPU (tools/bench/results/preempt.md).
+ * (sched(7)) who runs runs on: a request that needs a thread takes up to an
+ * eighth less CPU (tools/bench/results/preempt.md).
  *
  * But a shard that slept would then wait, some ms, for whoever else is on its
  * CPU.  So it is turned off only while there is much to save, and hardly any
@@ -16,8 +16,9 @@
  *   OFF  -- one that is not --> ON
  *
  * Busy is a window of time in which the application had threads, the shard's
- * was switched off its CPU far more often than it waited for events, and did
- * not sleep.  Only a long wait is sleep: short ones are for its own threads.
+ * was switched off its CPU far more often than it waited for events, and slept
+ * less than a quarter.  Only a long wait is sleep: short ones are for its own
+ * threads.
  * A wait that somebody else on the CPU makes long is one, too, so what hurts
  * ends by itself; and <after> doubles each time that it ended soon.
  *

@@ -54,8 +54,9 @@ int feed_open_file(struct feed *f, int fd, uint64_t from, uint64_t to);
  */
 int feed_push(struct feed *f, struct req *r);
 /*
- * The same of the <n> bytes at <p> that are <owner>'s, bytes or str: how many
- * were taken.  They may be held until they have left, instead of copied.
+ * Writes what there is space for of the <n> bytes at <p>, which are <owner>'s:
+ * how many were taken.  Those of bytes or str may be held instead of copied,
+ * until they have left.
  */
 size_t feed_write(struct req *r, PyObject *owner, const void *p, size_t n);
 /* Lets go of it; does nothing to an empty one. */

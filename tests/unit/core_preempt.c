@@ -72,7 +72,7 @@ it_stays_on_without_threads_switches_or_load(void)
 	for (int i = 0; i < 10; i++) {
 		OK(!window(&t, 0, MANY, false));
 		OK(!window(&t, 0, PREEMPT_SWITCHES - 1, true));
-		OK(!window(&t, WINDOW / 10, MANY, true));
+		OK(!window(&t, WINDOW / 4, MANY, true));
 	}
 	/* Waits are no switches by others. */
 	for (int i = 0; i < 10; i++) {
@@ -98,7 +98,7 @@ short_waits_are_no_sleep(void)
 	OK(t.p.off);
 	OK(!preempt_note(&t.p, t.now, PREEMPT_LONG_NS, true));
 	OK(!window(&t, 0, 0, true) && t.p.off);
-	for (int k = 0; k < 4; k++)
+	for (int k = 0; k < 10; k++)
 		OK(!preempt_note(&t.p, t.now, PREEMPT_LONG_NS, true));
 	OK(window(&t, 0, 0, true) && !t.p.off);
 }
