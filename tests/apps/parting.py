@@ -2,15 +2,13 @@
 
 The path is what is done, in steps until somebody asked for /go, and without
 end after that: /start, /body (started before), /accept, /deny, /ws (accepted
-before). /block does nothing for a third of a second, /told tells what was
-raised.
+before). /block lets nothing else run until $GATE, /told tells what was raised.
 """
 
 import asyncio
 import json
-import time
 
-from kit import TEXT, no_events, reply
+from kit import TEXT, block, no_events, reply
 
 gone_on = False
 told = {}
@@ -25,7 +23,7 @@ def common(path):
     """The answer of what waits for nothing; None: it is not of these."""
     global gone_on
     if path == "/block":
-        time.sleep(0.3)
+        block()
     elif path == "/go":
         gone_on = True
     return {"/block": "ok", "/go": "ok", "/told": json.dumps(told)}.get(path)

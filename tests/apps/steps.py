@@ -1,14 +1,13 @@
 """Requests of several steps, and which began and ended when.
 
-/?steps=N yields so often; /block does nothing for a third of a second; /spin
+/?steps=N yields so often; /block lets nothing else run until $GATE; /spin
 leaves callbacks that make each other ready for ever, /calm ends them; /order
 tells what has happened, in order.
 """
 
 import asyncio
-import time
 
-from kit import no_events, query, reply
+from kit import block, no_events, query, reply
 
 happened = []
 spinning = False
@@ -25,7 +24,7 @@ async def asgi(scope, receive, send):
         return await no_events(scope, receive, send)
     path = scope["path"]
     if path == "/block":
-        time.sleep(0.3)
+        block()
     elif path == "/order":
         return await reply(send, " ".join(happened))
     elif path in ("/spin", "/calm"):

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import re
-import time
 
 import pytest
 
@@ -65,27 +64,47 @@ def test_a_thread_serves_from_the_start_to_the_end(isolation):
         assert len({server.get("/").body for _ in range(20)}) == 1
 
 
-def began_and_ended(server, steps):
-    """Of eight requests that come at once, in the order of all their parts."""
+@pytest.fixture
+def gate(tmp_path):
+    """What kit.block() waits for."""
+    return tmp_path / "gate"
+
+
+@contextlib.contextmanager
+def at_a_standstill(server, gate):
+    """Nothing of the application runs within: what comes is there at once."""
     with server.connect() as blocker:
         blocker.request("GET", "/block")
+        until(gate.with_suffix(".shut").exists, "the standstill")
+        yield
+        gate.touch()
+        assert blocker.recv_response().body == b"ok"
+
+
+def began_and_ended(isolation, gate, steps):
+    """Of eight requests that come at once, in the order of all their parts."""
+    with Server("steps:asgi", "--isolation", isolation, env={"GATE": gate}) as server:
         conns = [server.connect() for _ in range(8)]
         for conn in conns:
-            conn.request("GET", "/?steps=%d" % steps)
-        for conn in [blocker, *conns]:
+            assert conn.get("/order").body == b""
+        with at_a_standstill(server, gate):
+            for conn in conns:
+                conn.request("GET", "/?steps=%d" % steps)
+        for conn in conns:
             assert conn.recv_response().body == b"ok"
-    return server.get("/order").body.decode().split()
+        return server.get("/order").body.decode().split()
 
 
 @pytest.mark.asan
-def test_a_request_goes_on_before_others_begin(isolation):
+def test_a_request_goes_on_before_others_begin(isolation, gate):
     """What has begun is still in the CPU's caches, and its client waits longest."""
-    with Server("steps:asgi", "--isolation", isolation) as server:
-        order = began_and_ended(server, 5)
-        assert order == ["begin", "end"] * 8
-    with Server("steps:asgi", "--isolation", isolation) as server:
-        order = began_and_ended(server, 100)
-        assert order[:2] == ["begin"] * 2 and order.count("end") == 8
+    assert began_and_ended(isolation, gate, 5) == ["begin", "end"] * 8
+
+
+@pytest.mark.asan
+def test_others_begin_before_a_long_request_ends(isolation, gate):
+    order = began_and_ended(isolation, gate, 100)
+    assert order[:2] == ["begin"] * 2 and order.count("end") == 8
 
 
 LEFT = {
@@ -108,10 +127,11 @@ LEFT = {
 
 @pytest.mark.asan
 @pytest.mark.parametrize("interface", LEFT)
-def test_who_sends_before_word_of_a_lost_client_is_told(isolation, interface):
+def test_who_sends_before_word_of_a_lost_client_is_told(isolation, interface, gate):
     """What takes everything for nobody would never let its sender stop."""
-    with Server("parting:" + interface, "--isolation", isolation) as server:
-        blocker, go = server.connect(), server.connect()
+    with Server("parting:" + interface, "--isolation", isolation,
+            env={"GATE": gate}) as server:
+        go = server.connect()
         assert go.get("/told").body == b"{}"
         leaving = [server.connect() for _ in LEFT[interface]]
         for conn, path in zip(leaving, LEFT[interface]):
@@ -122,12 +142,10 @@ def test_who_sends_before_word_of_a_lost_client_is_told(isolation, interface):
         leaving[1].recv_head()
         leaving[4].recv_head()
         assert go.get("/told").body == b"{}"
-        blocker.request("GET", "/block")
-        time.sleep(0.1)
-        go.request("GET", "/go")
-        for conn in leaving:
-            conn.reset()
-        assert blocker.recv_response().body == b"ok"
+        with at_a_standstill(server, gate):
+            go.request("GET", "/go")
+            for conn in leaving:
+                conn.reset()
         assert go.recv_response().body == b"ok"
         told = until(lambda: (got := go.get("/told").json()) and
             len(got) == len(leaving) and got, "word of all that was sent")
