@@ -1,5 +1,6 @@
 """What tools/bench/run makes of its tables, its bursts, and earlier results."""
 
+import argparse
 import json
 import os
 import runpy
@@ -16,6 +17,7 @@ sys.path.insert(0, str(BENCH))
 from runner import ask, build, burst, count, report, rows, talks  # noqa: E402
 
 PLOT = runpy.run_path(str(BENCH / "plot"))
+RUN = runpy.run_path(str(BENCH / "run"))
 LOADS = {load.name: load for load in rows.LOADS + talks.LOADS}
 FACTS = {"binary": "sha256 1"}
 
@@ -78,6 +80,68 @@ def test_two_shards_are_compared_where_it_says_something():
         "asgi-plain", "wsgi-plain", "rsgi-plain"]
     assert "--workers 2" in " ".join(map(str, two.options(
         LOADS["asgi-plain"], 80)))
+
+
+# ---- what the rate of all is taken from
+
+class AServer:
+    """Says what its burst is, or does not bear one."""
+
+    def __init__(self, taken):
+        self.taken = taken
+        self.stopped = False
+
+    def last_lines(self):
+        return "\n    | its last words"
+
+    def stop(self):
+        self.stopped = True
+
+
+def paced(monkeypatch, servers):
+    def one_burst(args, place, load, server, restless):
+        if isinstance(server.taken, Exception):
+            raise server.taken
+        return server.taken
+
+    pace = RUN["pace"]
+    monkeypatch.setitem(pace.__globals__, "one_burst", one_burst)
+    args = argparse.Namespace(rate=None)
+    notes = []
+    return pace(args, None, LOADS["asgi-plain-rate"], servers, set(),
+                notes), notes
+
+
+def test_the_slowest_server_sets_the_rate(monkeypatch):
+    servers = {"floor": AServer(a_burst(10)), "shoal": AServer(a_burst(900)),
+               "granian": AServer(a_burst(500))}
+    (rate, why), notes = paced(monkeypatch, servers)
+    assert (rate, why) == (350, "70% of granian's 500")
+    assert notes == []
+
+
+def test_one_that_loses_requests_sets_no_rate(monkeypatch):
+    servers = {"shoal": AServer(a_burst(900)),
+               "socketify": AServer(a_burst(80, errors={"read": 1})),
+               "fastpysgi": AServer(a_burst(0))}
+    (rate, _), notes = paced(monkeypatch, servers)
+    assert rate == 630
+    assert list(servers) == ["shoal", "socketify", "fastpysgi"]
+    assert [note.split()[0] for note in notes] == ["socketify", "fastpysgi"]
+
+
+def test_one_that_ends_is_left_out(monkeypatch):
+    gone = AServer(build.Failure("it ended"))
+    servers = {"socketify": gone, "shoal": AServer(a_burst(900))}
+    (rate, _), notes = paced(monkeypatch, servers)
+    assert rate == 630
+    assert list(servers) == ["shoal"] and gone.stopped
+    assert notes == ["socketify failed: it ended\n    | its last words"]
+
+
+def test_nobody_bears_it(monkeypatch):
+    with pytest.raises(build.Failure, match="asgi-plain-rate: no server"):
+        paced(monkeypatch, {"shoal": AServer(build.Failure("it ended"))})
 
 
 # ---- training
