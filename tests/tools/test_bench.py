@@ -85,10 +85,10 @@ def test_two_shards_are_compared_where_it_says_something():
 # ---- what the rate of all is taken from
 
 class AServer:
-    """Says what its burst is, or does not bear one."""
+    """Says what its bursts are, or does not bear one."""
 
-    def __init__(self, taken):
-        self.taken = taken
+    def __init__(self, *taken):
+        self.taken = list(taken)
         self.stopped = False
 
     def last_lines(self):
@@ -100,9 +100,11 @@ class AServer:
 
 def paced(monkeypatch, servers):
     def one_burst(args, place, load, server, restless):
-        if isinstance(server.taken, Exception):
-            raise server.taken
-        return server.taken
+        taken = server.taken[0] if len(server.taken) == 1 \
+            else server.taken.pop(0)
+        if isinstance(taken, Exception):
+            raise taken
+        return taken
 
     pace = RUN["pace"]
     monkeypatch.setitem(pace.__globals__, "one_burst", one_burst)
@@ -118,6 +120,13 @@ def test_the_slowest_server_sets_the_rate(monkeypatch):
     (rate, why), notes = paced(monkeypatch, servers)
     assert (rate, why) == (350, "70% of granian's 500")
     assert notes == []
+
+
+def test_a_cold_start_sets_no_rate(monkeypatch):
+    servers = {"bjoern": AServer(a_burst(10), a_burst(800)),
+               "shoal": AServer(a_burst(900))}
+    (rate, _), _ = paced(monkeypatch, servers)
+    assert rate == 560
 
 
 def test_one_that_loses_requests_sets_no_rate(monkeypatch):
